@@ -1,0 +1,74 @@
+"""Every way of being bad that hkagg knows, one class each.
+
+A message is one sentence that says what is wrong and what the operator can do; the command line prints it
+as it stands.
+"""
+
+from __future__ import annotations
+
+
+class HkaggError(Exception):
+    """Base of every error that hkagg raises on purpose."""
+
+
+class SettingsError(HkaggError):
+    """A setting or argument has a value that cannot be used."""
+
+
+class BufferDirectoryError(HkaggError):
+    """The buffer directory cannot hold the log."""
+
+
+class LockHeldError(HkaggError):
+    """Another process already does this process's job on the same buffer directory."""
+
+
+class LogFormatError(HkaggError):
+    """A file in the buffer directory is not a segment of this log, or of a version this program cannot read."""
+
+
+class LogSpaceError(HkaggError):
+    """There is no room in the buffer for another segment."""
+
+
+class RecordPayloadError(HkaggError):
+    """The payload of a control record cannot be read."""
+
+
+class CheckpointError(HkaggError):
+    """A checkpoint slot is torn, of another format or not there."""
+
+
+class DiskTroubleError(HkaggError):
+    """The archive's disk refused an operation; the data stays in the log until it can be written.
+
+    Parameters
+    ----------
+    action : str
+        What was tried, for the operator.
+    path : str
+        The file or directory concerned.
+    cause : OSError
+        What the operating system said.
+    """
+
+    def __init__(self, action: str, path: str, cause: OSError) -> None:
+        self.errno = cause.errno
+        super().__init__(
+            f"cannot {action} {path}: {cause.strerror or cause}; the data is kept in the buffer and the writer "
+            "tries again by itself: free space or mend the disk"
+        )
+
+
+class UndecodableMessage(HkaggError):  # noqa: N818 - names the message, which is what is handed on
+    """A message cannot be represented in the archive and goes to quarantine whole.
+
+    Parameters
+    ----------
+    reason : str
+        Short, machine-readable, from a closed set: it labels a counter.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
