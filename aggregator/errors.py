@@ -72,3 +72,7 @@ class UndecodableMessage(HkaggError):  # noqa: N818 - names the message, which i
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class RouterMissingError(HkaggError):
+    """Crossbar.io, the router of the demo and of the tests, is not installed."""

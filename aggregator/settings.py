@@ -104,9 +104,7 @@ class RecorderSettings:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_per_file_s) and self.time_per_file_s >= 1):
-            raise SettingsError(
-                f"--time-per-file {self.time_per_file_s:g} is not a number of seconds from 1 on"
-            )
+            raise SettingsError(f"--time-per-file {self.time_per_file_s:g} is not a number of seconds from 1 on")
         if self.max_file_bytes < PAGE_BYTES:
             raise SettingsError(f"--max-file-size {self.max_file_bytes} is less than {PAGE_BYTES} bytes")
 

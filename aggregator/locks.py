@@ -1,0 +1,71 @@
+"""One process per job on a buffer directory: `flock` on a file that names its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from aggregator.errors import LockHeldError
+
+INGEST_LOCK = "ingest.lock"
+WRITER_LOCK = "writer.lock"
+
+
+class ProcessLock:
+    """An exclusive lock that the kernel frees when its holder dies, however it dies.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; it stays when the lock is released.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock at once.
+
+        Raises
+        ------
+        LockHeldError
+            When another process has it.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            job = self._path.stem
+            raise LockHeldError(
+                f"another {job} (pid {holder}) already works on {self._path.parent}: stop it first, or give this one "
+                "its own --buffer-dir"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Free the lock. May be called twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock on this file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # A shared request fails only against the exclusive holder, so that two askers do not see each other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
