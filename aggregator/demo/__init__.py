@@ -1,0 +1,1 @@
+"""A whole site on one machine: router, agents, recorder and the check that nothing got lost."""
