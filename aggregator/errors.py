@@ -60,6 +60,26 @@ class DiskTroubleError(HkaggError):
         )
 
 
+class ArchiveFileTooShortError(HkaggError):
+    """A file of the archive has lost bytes that the checkpoint counts on.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    length : int
+        What it has, in bytes.
+    valid_length : int
+        What it should have at least.
+    """
+
+    def __init__(self, path: str, length: int, valid_length: int) -> None:
+        super().__init__(
+            f"{path} has {length} bytes where {valid_length} were written: the machine lost power or the file was "
+            "changed; see what is left with 'hkagg verify'"
+        )
+
+
 class UndecodableMessage(HkaggError):  # noqa: N818 - names the message, which is what is handed on
     """A message cannot be represented in the archive and goes to quarantine whole.
 
