@@ -96,3 +96,7 @@ class UndecodableMessage(HkaggError):  # noqa: N818 - names the message, which i
 
 class RouterMissingError(HkaggError):
     """Crossbar.io, the router of the demo and of the tests, is not installed."""
+
+
+class LedgerError(HkaggError):
+    """A ledger cannot be read."""
