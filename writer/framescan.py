@@ -1,0 +1,172 @@
+"""Finds the frames of a file by their bytes alone, without the G3 library, which stops at the first bad one.
+
+Layout of a frame (spt3g's G3Frame, little-endian; a u64 length stands before each name and each blob)::
+
+    u8 1 | u32 version 1 | i32 keys | u32 type | keys x (u64 n, name, u64 n, blob) | u32 checksum
+
+The checksum is CRC-32C over all names and blobs in order, its register starting at 0 and not inverted at the end.
+Package crc32c computes the usual CRC-32C, which starts at all ones and inverts at the end, and takes a former
+result to go on from: going on from all ones starts the register at 0, and inverting the last result undoes the
+inversion.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from crc32c import crc32c
+
+HEADER = struct.Struct("<BIiI")
+LENGTH = struct.Struct("<Q")
+CHECKSUM = struct.Struct("<I")
+LITTLE_ENDIAN, VERSION = 1, 1
+ALL_ONES = 0xFFFFFFFF
+
+MOST_KEYS = 100_000
+LONGEST_NAME = 4096
+"""Names are a few letters; the limits keep a scan of garbage short."""
+
+CHUNK_BYTES = 1 << 17
+
+
+class FrameFault(str, enum.Enum):
+    """Why bytes are not a whole frame."""
+
+    ZEROS = "zero bytes where a frame should begin"
+    NOT_A_FRAME = "bytes that do not begin a frame"
+    CUT_SHORT = "a frame that ends too early"
+    CHECKSUM = "a frame whose checksum is wrong"
+
+
+class FrameSpan(NamedTuple):
+    """Where a frame is in its file.
+
+    A span that does not begin a frame, or is cut short, reaches to the end of the file.
+    """
+
+    offset: int
+    length: int
+    type: str
+    """Letter of the frame's type: H for Housekeeping; empty where there is no frame."""
+    fault: FrameFault | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the frame is whole and its checksum right."""
+        return self.fault is None
+
+    @property
+    def end(self) -> int:
+        """Offset of the byte behind it."""
+        return self.offset + self.length
+
+
+def scan_frames(source: Path | int) -> Iterator[FrameSpan]:
+    """Go through a file frame by frame.
+
+    Parameters
+    ----------
+    source : Path | int
+        A file, or a descriptor open for reading, whose file offset moves.
+
+    Yields
+    ------
+    FrameSpan
+        Without gaps from offset 0 to the end that the file had at the start. Frames behind one with a wrong
+        checksum follow; behind any other fault nothing can be found.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    with _opened(source) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        offset = 0
+        while offset < size:
+            stream.seek(offset)
+            span = _FrameReader(stream, offset, size).read()
+            yield span
+            offset = span.end
+
+
+def last_whole_frame_end(source: Path | int) -> int:
+    """Tell where the last whole frame of a file ends, 0 when it has none; `source` as in `scan_frames`."""
+    return max((span.end for span in scan_frames(source) if span.ok), default=0)
+
+
+def _opened(source: Path | int) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, int):
+        return os.fdopen(source, "rb", buffering=CHUNK_BYTES, closefd=False)
+    return source.open("rb", buffering=CHUNK_BYTES)
+
+
+class _Bad(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, fault: FrameFault) -> None:
+        self.fault = fault
+
+
+class _FrameReader:
+    """Reads one frame from a stream that stands at its beginning."""
+
+    def __init__(self, stream: BinaryIO, offset: int, size: int) -> None:
+        self._stream = stream
+        self._offset = offset
+        self._left = size - offset
+        self._crc = ALL_ONES
+
+    def read(self) -> FrameSpan:
+        whole = self._left
+        letter = ""
+        try:
+            letter, keys = self._header()
+            for _ in range(keys):
+                self._name()
+                self._blob()
+            (expected,) = CHECKSUM.unpack(self._take(CHECKSUM.size))
+        except _Bad as bad:
+            return FrameSpan(self._offset, whole, letter, bad.fault)
+        fault = None if expected == self._crc ^ ALL_ONES else FrameFault.CHECKSUM
+        return FrameSpan(self._offset, whole - self._left, letter, fault)
+
+    def _header(self) -> tuple[str, int]:
+        header = self._stream.read(HEADER.size)
+        if not any(header):
+            raise _Bad(FrameFault.ZEROS)
+        self._left -= HEADER.size
+        if len(header) < HEADER.size:
+            raise _Bad(FrameFault.CUT_SHORT)
+        flag, version, keys, kind = HEADER.unpack(header)
+        if (flag, version) != (LITTLE_ENDIAN, VERSION) or not 0 <= keys <= MOST_KEYS or not 0 < kind < 128:
+            raise _Bad(FrameFault.NOT_A_FRAME)
+        return chr(kind), keys
+
+    def _name(self) -> None:
+        (length,) = LENGTH.unpack(self._take(LENGTH.size))
+        if not 0 < length <= LONGEST_NAME:
+            raise _Bad(FrameFault.NOT_A_FRAME)
+        self._crc = crc32c(self._take(length), self._crc)
+
+    def _blob(self) -> None:
+        (length,) = LENGTH.unpack(self._take(LENGTH.size))
+        if length > self._left:
+            raise _Bad(FrameFault.CUT_SHORT)
+        while length:
+            chunk = self._take(min(length, CHUNK_BYTES))
+            self._crc = crc32c(chunk, self._crc)
+            length -= len(chunk)
+
+    def _take(self, length: int) -> bytes:
+        self._left -= length
+        if self._left < 0:
+            raise _Bad(FrameFault.CUT_SHORT)
+        data = self._stream.read(length)
+        if len(data) < length:
+            raise _Bad(FrameFault.CUT_SHORT)
+        return data
