@@ -1,0 +1,87 @@
+"""What `session.data` tells of each feed: when it was last heard of, and whether it is stale."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from ingest.event import FeedEvent
+from ingest.feed_header import FeedHeader
+
+NAME_EVERY_NS = 1_000_000_000
+"""A feed's newest block name is read at most this often: nobody sees it more often."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    feed: FeedHeader
+    refreshed_ns: int
+    named_ns: int
+    block: str
+
+
+class FeedTable:
+    """The feeds heard of, by address.
+
+    Parameters
+    ----------
+    capacity : int
+        Most feeds listed; the one not heard of for longest goes first.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def refresh(self, feed: FeedHeader, event: FeedEvent, now_ns: int) -> None:
+        """Note that a message of a feed came."""
+        entry = self._entries.get(feed.address)
+        if entry is None:
+            if len(self._entries) >= self._capacity:
+                self._entries.popitem(last=False)
+            block = last_block_name(event)
+            self._entries[feed.address] = _Entry(feed=feed, refreshed_ns=now_ns, named_ns=now_ns, block=block)
+            return
+        entry.feed = feed
+        entry.refreshed_ns = now_ns
+        if now_ns - entry.named_ns >= NAME_EVERY_NS:
+            entry.named_ns = now_ns
+            entry.block = last_block_name(event)
+        self._entries.move_to_end(feed.address)
+
+    def clear(self) -> None:
+        """Forget every feed."""
+        self._entries.clear()
+
+    def encoded(self, now_ns: int) -> dict[str, dict[str, Any]]:
+        """Return the `providers` of OCS's `session.data`, strict JSON; times in Unix seconds."""
+        return {
+            address: {
+                "last_refresh": entry.refreshed_ns / 1e9,
+                "sessid": entry.feed.session_id,
+                "stale": now_ns - entry.refreshed_ns > entry.feed.fresh_time_s * 1e9,
+                "last_block_received": entry.block,
+            }
+            for address, entry in self._entries.items()
+        }
+
+
+def last_block_name(event: FeedEvent) -> str:
+    """Return the name of the last block of a message without decoding its values; empty when there is none."""
+    unpacker = msgpack.Unpacker(max_buffer_size=event.end - event.begin, unicode_errors="replace")
+    name: Any = ""
+    try:
+        unpacker.feed(event.packed[event.begin : event.end])
+        unpacker.read_array_header()
+        for _ in range(unpacker.read_map_header()):
+            name = unpacker.unpack()
+            unpacker.skip()
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return ""
+    return name if isinstance(name, str) else str(name)
