@@ -6,6 +6,7 @@ segment again: after a restart it begins a new one. Layout: `aggregator.layout`.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ class LogAppender:
     @property
     def used_bytes(self) -> int:
         """Bytes of all segments that are not released yet."""
-        return len(list_segments(self._settings.directory)) * self._settings.segment_bytes
+        return used_bytes(self._settings.directory)
 
     @property
     def fill_fraction(self) -> float:
@@ -414,6 +415,15 @@ class LogReader:
         self._expected = fresh.first_sequence
         self._offset = SEGMENT_HEADER_BYTES
         self._abandoned = False
+
+
+def used_bytes(directory: Path) -> int:
+    """Return the bytes of all segments that are not released yet."""
+    total = 0
+    for _, path in list_segments(directory):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def peek_log_id(directory: Path) -> int | None:
