@@ -123,6 +123,8 @@ class Column:
             self._append_numbers(values.array)
             return []
         items: Sequence[object] = values.array.tolist() if isinstance(values, Numbers) else values.items
+        if not items:
+            return []
         if self._kind is Kind.UNDECIDED and _first_scalar(items) is str:
             self._become_texts()
         if self._kind is Kind.STRING:
