@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
+from aggregator.crash_points import crash_point
 from aggregator.errors import LogFormatError, LogSpaceError
 from aggregator.layout import (
     CHECKED_OFFSET,
@@ -200,7 +201,9 @@ class LogAppender:
         view[start + RECORD_HEADER_BYTES : end] = payload
         crc = crc32c(view[start + CHECKED_OFFSET : end])
         view[start + CRC_OFFSET : start + CHECKED_OFFSET] = crc.to_bytes(4, "little")
+        crash_point("log.record-written")
         segment.words[start >> 3] = commit_word(sequence, length)
+        crash_point("log.record-committed")
         self._next_sequence = sequence + 1
         self._offset = start + record_bytes(length)
         return sequence

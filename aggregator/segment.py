@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crc32c import crc32c
 
+from aggregator.crash_points import crash_point
 from aggregator.errors import LogFormatError, LogSpaceError
 from aggregator.layout import (
     MAGIC,
@@ -70,7 +71,9 @@ class Segment:
         self.view[:SEGMENT_HEADER_BYTES] = head
         self.log_id, self.first_sequence = log_id, first_sequence
         target = directory / segment_name(first_sequence)
+        crash_point("log.segment-made")
         self.path.rename(target)
+        crash_point("log.segment-named")
         self.path = target
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import msgpack
 from crc32c import crc32c
 
+from aggregator.crash_points import crash_point
 from aggregator.errors import CheckpointError
 
 MAGIC = b"HKAGGCKP"
@@ -117,6 +118,7 @@ class CheckpointStore:
         whole = head + CRC.pack(crc32c(payload, crc32c(head))) + payload
         descriptor = os.open(self._paths[generation % 2], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            crash_point("writer.checkpoint-begun")
             written = 0
             while written < len(whole):
                 written += os.write(descriptor, memoryview(whole)[written:])
@@ -125,6 +127,7 @@ class CheckpointStore:
         finally:
             os.close(descriptor)
         self._generation = generation
+        crash_point("writer.checkpoint-saved")
 
 
 def read_slot(path: Path) -> tuple[int, Checkpoint]:

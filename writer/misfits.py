@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 
 from aggregator.counters import Counters
+from aggregator.crash_points import crash_point
 from writer.block import BlockMisfit
 from writer.message import Batch, RejectedRow, Rows, Undecodable
 from writer.quarantine import Entry, Quarantine
@@ -102,6 +103,7 @@ class MisfitKeeper:
             self._counters.add("quarantine_discarded")
             return True
         self._counters.add("quarantine_discarded", self._quarantine.discarded - before)
+        crash_point("writer.quarantined")
         return kept
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from aggregator.counters import Counters
+from aggregator.crash_points import crash_point
 from aggregator.records import SessionStart
 from aggregator.settings import Caps, FsyncPolicy
 from writer.archive import Archive
@@ -292,10 +293,12 @@ class Recorder:
                 self._counters.add("values", buffer.rows * len(buffer.fields))
             self._counters.add("archived", provider.pending_messages)
             provider.mark_written(high_water, timestamp_s)
+        crash_point("writer.frames-marked")
 
     def _write(self, frames: list[bytes]) -> None:
         assert self.archive is not None  # noqa: S101 - frames are of an open session
         self.archive.append(frames)
+        crash_point("writer.frames-appended")
         self._counters.add("frames", len(frames))
         self._counters.add("bytes_written", sum(map(len, frames)))
 
@@ -323,6 +326,7 @@ class Recorder:
             self._commit()
             try:
                 self.archive.close()
+                crash_point("writer.file-closed")
             finally:
                 self._commit()
 
@@ -343,6 +347,7 @@ class Recorder:
         named = [(p.prov_id, p.feed.address) for p in active]
         head = [session_frame(self._frame_session), status_frame(self._frame_session, timestamp_s, named)]
         self.archive.start_file(now_ns, head)
+        crash_point("writer.file-started")
         for provider in active:
             provider.named_at_s = timestamp_s
         self.registry.changed_at_ns = None

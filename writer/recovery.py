@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from aggregator.crash_points import crash_point
 from aggregator.errors import ArchiveFileTooShortError, DiskTroubleError
 from writer.archive import Archive
 from writer.framescan import last_whole_frame_end
@@ -49,6 +50,7 @@ def reopen(archive: Archive, data_dir: Path, path: Path, valid_length: int, quar
             LOG.warning("%s was moved away; recording goes on in a new file", path)
             return
         raise
+    crash_point("writer.file-resumed")
     if tail:
         LOG.info("cut %d bytes behind the last checkpoint off %s; they are written again from the log", len(tail), path)
         _keep_tail(quarantine, tail)

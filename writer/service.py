@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aggregator.counters import Counters
+from aggregator.crash_points import crash_point
 from aggregator.errors import DiskTroubleError, RecordPayloadError
 from aggregator.layout import CONTINUED, MALFORMED, RecordKind
 from aggregator.log import LogFault, LogReader, Record, peek_log_id, used_bytes
@@ -257,6 +258,7 @@ class Service:
             else:
                 self._take_again(batch)
         self.drained = lot[-1].sequence
+        crash_point("writer.lot-taken")
 
     def _take_again(self, batch: Batch) -> None:
         """Replay messages one by one, since each provider has its own mark up to which it needs none."""
@@ -300,10 +302,12 @@ class Service:
         if self.recorder.session is not None:
             self.recorder.close_session(high_water=record.sequence - 1, now_ns=now_ns)
             self._last_checkpoint_ns = 0
+            crash_point("writer.session-closed")
 
     def _take_gap(self, sequence: int, gap: Gap) -> None:
         if self._gaps.put(sequence, gap):
             self.counters.add("gaps_read", 1, gap.reason)
+            crash_point("writer.gap-noted")
 
     def _note_faults(self, faults: list[LogFault]) -> None:
         for fault in faults:
@@ -341,6 +345,7 @@ class Service:
         self._last_checkpoint_ns = now_ns
         self._dirty = False
         reader.release(replay_from)
+        crash_point("writer.segments-released")
         self._quarantine.forget_below(replay_from)
         self.recorder.registry.forget_retired(replay_from)
         session = self.recorder.session
