@@ -15,6 +15,7 @@ from aggregator.settings import FsyncPolicy
 from writer.creation import FileCreator
 from writer.cuts import PendingCuts
 from writer.files import FileOperations
+from writer.salvage import cut_to_whole_frames
 
 NS_PER_S = 1_000_000_000
 
@@ -147,6 +148,25 @@ class Archive:
             raise
         self._take(descriptor, path, valid_length, int(path.stem) * NS_PER_S)
         return tail
+
+    def salvage(self, path: Path) -> bytes:
+        """End a file whose valid length is not known behind its last whole frame; one without a head is removed.
+
+        Returns
+        -------
+        bytes
+            What has been cut off.
+
+        Raises
+        ------
+        DiskTroubleError
+            When the disk refuses; `errno` is ENOENT when the file is gone.
+        """
+        self._require_closed()
+        try:
+            return cut_to_whole_frames(self._operations, path)
+        except OSError as error:
+            raise DiskTroubleError("cut back", str(path), error) from error
 
     def close(self) -> None:
         """Close the open file, durable unless the policy is ``never``; without one do nothing.

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spt3g import core
 
 from aggregator.errors import ArchiveFileTooShortError, DiskTroubleError
 from aggregator.settings import FsyncPolicy
@@ -16,6 +15,7 @@ from tests.support.faulty_files import OPERATIONS, FaultyFiles
 from writer.archive import Archive
 from writer.creation import file_path
 from writer.frames import Session, session_frame, status_frame
+from writer.g3 import core
 
 NS = 1_000_000_000
 START_S = 1_700_012_345
@@ -349,6 +349,52 @@ def test_a_file_that_lost_bytes_is_not_resumed(archive: Archive, data_dir: Path)
         archive.resume(path, len(HEAD_BYTES))
     assert not archive.is_open
     assert path.read_bytes() == HEAD_BYTES[:-1]
+
+
+@pytest.mark.parametrize("tail", [b"", FRAMES[1][:-1], bytes(5000), b"junk"])
+def test_a_file_of_unknown_length_is_salvaged_to_its_last_whole_frame(
+    archive: Archive, data_dir: Path, tail: bytes
+) -> None:
+    path = file_path(data_dir, START_S)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(HEAD_BYTES + FRAMES[0] + tail)
+    assert archive.salvage(path) == tail
+    assert path.read_bytes() == HEAD_BYTES + FRAMES[0]
+    assert not archive.is_open
+
+
+def test_no_whole_frame_is_ever_cut_off_by_a_salvage(archive: Archive, data_dir: Path) -> None:
+    path = file_path(data_dir, START_S)
+    path.parent.mkdir(parents=True)
+    content = HEAD_BYTES + FRAMES[0][:-1] + b"x" + FRAMES[1]
+    path.write_bytes(content + b"junk")
+    assert archive.salvage(path) == b"junk"
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", HEAD[0], HEAD_BYTES[:-1], bytes(700), b"junk"])
+def test_a_file_without_a_head_is_removed_by_a_salvage(archive: Archive, data_dir: Path, content: bytes) -> None:
+    path = file_path(data_dir, START_S)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert archive.salvage(path) == content
+    assert tree(data_dir) == {}
+
+
+@pytest.mark.parametrize("operation", ["open_existing", "size", "read", "truncate"])
+def test_a_salvage_that_fails_can_be_repeated(
+    archive: Archive, files: FaultyFiles, data_dir: Path, operation: str
+) -> None:
+    path = file_path(data_dir, START_S)
+    with pytest.raises(DiskTroubleError) as trouble:
+        archive.salvage(path)
+    assert trouble.value.errno == errno.ENOENT
+    path.parent.mkdir(parents=True)
+    path.write_bytes(HEAD_BYTES + b"torn")
+    files.fail_nth(operation, 1, errno.EIO)
+    with pytest.raises(DiskTroubleError):
+        archive.salvage(path)
+    assert archive.salvage(path) == b"torn"
 
 
 def test_a_file_that_is_gone_is_not_resumed(archive: Archive, data_dir: Path) -> None:
