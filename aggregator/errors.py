@@ -100,3 +100,7 @@ class RouterMissingError(HkaggError):
 
 class LedgerError(HkaggError):
     """A ledger cannot be read."""
+
+
+class SupervisorMissingError(HkaggError):
+    """Supervisord, which `hkagg run` hands the pair to, is not installed."""
