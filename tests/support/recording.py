@@ -55,17 +55,25 @@ class Recording:
         Gets `buffer` and `data`.
     segments, segment_bytes : int
         Size of the log.
+    now_ns : int
+        The time at first; a real writer process, which has a clock of its own, needs the real one.
     session : dict
         Overrides of the SESSION_START.
     """
 
     def __init__(
-        self, root: Path, *, segments: int = 64, segment_bytes: int = SMALLEST_SEGMENT_BYTES, **session: Any
+        self,
+        root: Path,
+        *,
+        segments: int = 64,
+        segment_bytes: int = SMALLEST_SEGMENT_BYTES,
+        now_ns: int = T0,
+        **session: Any,
     ) -> None:
         self.buffer = root / "buffer"
         self.data = root / "data"
         self.buffer.mkdir(mode=0o700, exist_ok=True)
-        self.now_ns = T0
+        self.now_ns = now_ns
         self._settings = BufferSettings(
             directory=self.buffer, size_bytes=segments * segment_bytes, segment_bytes=segment_bytes
         )
