@@ -70,11 +70,6 @@ def main(argv: Sequence[str]) -> int:
     return _become_supervisord(supervisor_environment(buffer_dir, log_dir, for_ingest))
 
 
-def ingest_command(for_ingest: Sequence[str], *options: str) -> list[str]:
-    """Return the command that starts ingest with a writer of its own making elsewhere."""
-    return [sys.executable, "-m", "ingest", *for_ingest, "--writer", "external", *options]
-
-
 def supervisor_environment(buffer_dir: Path, log_dir: Path | None, for_ingest: Sequence[str]) -> dict[str, str]:
     """Return the variables that the packaged configuration is completed with.
 
@@ -89,11 +84,13 @@ def supervisor_environment(buffer_dir: Path, log_dir: Path | None, for_ingest: S
     for_ingest : sequence of str
         The arguments of ingest.
     """
+    buffer = ["--buffer-dir", str(buffer_dir)]
+    ingest = [sys.executable, "-m", "ingest", *for_ingest, "--writer", "external", *buffer]
     logs = {name: log_dir / f"{name}.log" if log_dir else STANDARD_OUTPUT for name in ("ingest", "writer")}
     return {
         "HKAGG_RUN_BUFFER_DIR": str(buffer_dir),
-        "HKAGG_RUN_INGEST": shlex.join(ingest_command(for_ingest, "--buffer-dir", str(buffer_dir))),
-        "HKAGG_RUN_WRITER": shlex.join([sys.executable, "-m", "writer", "--buffer-dir", str(buffer_dir)]),
+        "HKAGG_RUN_INGEST": shlex.join(ingest),
+        "HKAGG_RUN_WRITER": shlex.join([sys.executable, "-m", "writer", *buffer]),
         "HKAGG_RUN_INGEST_LOG": str(logs["ingest"]),
         "HKAGG_RUN_WRITER_LOG": str(logs["writer"]),
         # Standard output cannot be rotated.
@@ -111,7 +108,7 @@ def _ask_buffer_directory(for_ingest: Sequence[str]) -> subprocess.CompletedProc
 
     Only ingest can read a site file, and a mistake in it must end here, not be restarted for ever.
     """
-    command = ingest_command(for_ingest, "--print-buffer-dir")
+    command = [sys.executable, "-m", "ingest.preflight", *for_ingest]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, **SAFE_PATH})  # noqa: S603 - no shell
 
 

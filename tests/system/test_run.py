@@ -21,9 +21,6 @@ import os, signal, sys, time
 from pathlib import Path
 from aggregator.locks import ProcessLock
 buffer = Path({buffer!r})
-if "--print-buffer-dir" in sys.argv:
-    print(buffer)
-    sys.exit(2 if "--nonsense" in sys.argv else 0)
 def tell(what):
     with (buffer / "story").open("a") as story:
         story.write(f"{name} {{what}} {{os.getpid()}}\\n")
@@ -38,6 +35,12 @@ while True:
     signal.pause()
 """
 
+PREFLIGHT = """
+import sys
+print({buffer!r})
+sys.exit(2 if "--nonsense" in sys.argv else 0)
+"""
+
 
 class Pair:
     """`hkagg run` with two stand-ins that write down what happens to them."""
@@ -49,6 +52,7 @@ class Pair:
             package = root / "stand-ins" / name
             package.mkdir(parents=True)
             (package / "__main__.py").write_text(STAND_IN.format(name=name, buffer=str(self.buffer)))
+        (package.parent / "ingest" / "preflight.py").write_text(PREFLIGHT.format(buffer=str(self.buffer)))
         self.log = root / "run.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

@@ -60,10 +60,7 @@ def test_both_processes_are_told_the_same_buffer_directory(tmp_path: Path) -> No
 
 def test_ingest_itself_is_asked_because_only_it_reads_site_files(answer: dict[str, Any]) -> None:
     settings_of("--data-dir", "d", "--instance-id", "north")
-    assert answer["command"][3:] == [
-        *("--data-dir", "d", "--instance-id", "north"),
-        *("--writer", "external", "--print-buffer-dir"),
-    ]
+    assert answer["command"][1:] == ["-m", "ingest.preflight", "--data-dir", "d", "--instance-id", "north"]
 
 
 def test_a_mistake_in_the_arguments_ends_it_before_anything_is_started(answer: dict[str, Any]) -> None:
