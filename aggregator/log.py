@@ -373,7 +373,8 @@ class LogReader:
         current = self._segment
         if current is None:
             return False
-        later = [entry for entry in list_segments(self._directory) if entry[0] > current.first_sequence]
+        listed = [entry for entry in list_segments(self._directory) if entry[0] >= current.first_sequence]
+        later = listed if listed and _is_another(listed[0], current) else listed[1:]
         if not later:
             return False
         if not self._abandoned:
@@ -439,6 +440,20 @@ def peek_log_id(directory: Path) -> int | None:
         segment.close()
         return segment.log_id
     return None
+
+
+def _is_another(listed: tuple[int, Path], current: Segment) -> bool:
+    """Whether a listed segment is not the one that is mapped.
+
+    An appender that finds a segment without a record in it puts its own first segment in that one's place.
+    """
+    first_sequence, path = listed
+    if first_sequence != current.first_sequence:
+        return True
+    try:
+        return path.stat().st_ino != current.inode
+    except FileNotFoundError:
+        return False
 
 
 def _checked(view: memoryview, offset: int, end: int, commit: int, expected: int) -> Record | None:

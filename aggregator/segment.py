@@ -41,10 +41,13 @@ class Segment:
         The same memory as unsigned 64-bit words, for commit stores and loads.
     log_id, first_sequence : int
         From the header.
+    inode : int
+        Number of the file, by which a reader knows it from another one of the same name.
     """
 
-    def __init__(self, path: Path, mapped: mmap.mmap, *, log_id: int, first_sequence: int) -> None:
+    def __init__(self, path: Path, mapped: mmap.mmap, *, inode: int, log_id: int, first_sequence: int) -> None:
         self.path = path
+        self.inode = inode
         self.log_id = log_id
         self.first_sequence = first_sequence
         self._map = mapped
@@ -93,6 +96,7 @@ def create_spare(path: Path, size_bytes: int) -> Segment:
         os.posix_fallocate(descriptor, 0, size_bytes)
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
         mapped = mmap.mmap(descriptor, size_bytes, flags=flags)
+        inode = os.fstat(descriptor).st_ino
     except OSError as error:
         path.unlink(missing_ok=True)
         if error.errno not in NO_ROOM:
@@ -100,7 +104,7 @@ def create_spare(path: Path, size_bytes: int) -> Segment:
         raise LogSpaceError(f"no room for a segment of {size_bytes} bytes in {path.parent}") from error
     finally:
         os.close(descriptor)
-    return Segment(path, mapped, log_id=0, first_sequence=0)
+    return Segment(path, mapped, inode=inode, log_id=0, first_sequence=0)
 
 
 def open_segment(path: Path) -> Segment:
@@ -117,10 +121,11 @@ def open_segment(path: Path) -> Segment:
     """
     with path.open("rb") as file:
         head = file.read(SEGMENT_HEADER_BYTES)
-        size_bytes = os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
+        size_bytes = status.st_size
         log_id, first_sequence = _check_header(path, head, size_bytes)
         mapped = mmap.mmap(file.fileno(), size_bytes, access=mmap.ACCESS_READ)
-    return Segment(path, mapped, log_id=log_id, first_sequence=first_sequence)
+    return Segment(path, mapped, inode=status.st_ino, log_id=log_id, first_sequence=first_sequence)
 
 
 def _check_header(path: Path, head: bytes, size_bytes: int) -> tuple[int, int]:

@@ -137,6 +137,16 @@ def test_a_restart_without_records_reuses_nothing_and_loses_nothing(tmp_path: Pa
     assert payloads(LogReader(tmp_path)) == [b"a"]
 
 
+def test_a_reader_follows_an_appender_that_restarted_before_its_first_record(tmp_path: Path) -> None:
+    LogAppender(small_buffer(tmp_path), now_ns=NOW).close()
+    reader = LogReader(tmp_path)
+    assert reader.poll(NOW) == []
+    again = LogAppender(small_buffer(tmp_path), now_ns=NOW)
+    again.append(MESSAGE, b"a", received_ns=NOW)
+    assert payloads(reader) == [b"a"]
+    assert reader.take_faults() == []
+
+
 def test_a_reader_resumes_after_a_sequence_number(tmp_path: Path) -> None:
     appender = LogAppender(small_buffer(tmp_path, segments=8), now_ns=NOW)
     for i in range(300):
