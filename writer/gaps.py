@@ -25,6 +25,9 @@ class GapJournal:
     def __init__(self, directory: Path) -> None:
         self._path = directory / JOURNAL_NAME
         self._last_sequence = max((gap["sequence"] for gap in read_gaps(directory)), default=0)
+        if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
+            with self._path.open("ab") as file:
+                file.write(b"\n")
 
     def put(self, sequence: int, gap: Gap) -> bool:
         """Write a gap down; False when it is there already, from before a restart.
