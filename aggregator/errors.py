@@ -80,6 +80,21 @@ class ArchiveFileTooShortError(HkaggError):
         )
 
 
+class NotAnArchiveFileError(HkaggError):
+    """A file has no frames that could be shown.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    reason : str
+        What is there instead.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} is not a file of a housekeeping archive: {reason}")
+
+
 class UndecodableMessage(HkaggError):  # noqa: N818 - names the message, which is what is handed on
     """A message cannot be represented in the archive and goes to quarantine whole.
 
@@ -104,3 +119,16 @@ class LedgerError(HkaggError):
 
 class SupervisorMissingError(HkaggError):
     """Supervisord, which `hkagg run` hands the pair to, is not installed."""
+
+
+class ArchiveMissingError(HkaggError):
+    """There is no archive where one was named.
+
+    Parameters
+    ----------
+    path : str
+        The place.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"there is no archive at {path}: name the --data-dir of the recorder")

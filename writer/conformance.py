@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
 from writer.frame_rules import FrameRules, Tolerance
-from writer.framescan import FrameSpan, scan_frames
+from writer.framescan import FrameSpan, read_frames
 from writer.g3 import HOUSEKEEPING, Frame, HKScanner, frame_from_bytes
 
 __all__ = ["Tolerance", "check_archive", "check_file"]
@@ -68,12 +67,11 @@ class _FileCheck:
     def run(self) -> None:
         offset = 0
         rules = FrameRules(lambda fault: self.report(fault, offset), self._check_place(), self._tolerate)
-        with self._path.open("rb") as stream:
-            for span in scan_frames(self._path):
-                offset = span.offset
-                frame = self._load(span, os.pread(stream.fileno(), span.length, offset) if span.ok else b"")
-                if frame is not None and rules.check(frame):
-                    self._show_to_so3g(frame, offset)
+        for span, data in read_frames(self._path):
+            offset = span.offset
+            frame = self._load(span, data)
+            if frame is not None and rules.check(frame):
+                self._show_to_so3g(frame, offset)
         rules.finish()
 
     def _check_place(self) -> str:

@@ -96,6 +96,13 @@ def scan_frames(source: Path | int) -> Iterator[FrameSpan]:
             offset = span.end
 
 
+def read_frames(path: Path) -> Iterator[tuple[FrameSpan, bytes]]:
+    """Go through a file as `scan_frames` does, with the bytes of each whole frame, and none of any other."""
+    with path.open("rb") as stream:
+        for span in scan_frames(path):
+            yield span, os.pread(stream.fileno(), span.length, span.offset) if span.ok else b""
+
+
 def last_whole_frame_end(source: Path | int) -> int:
     """Tell where the last whole frame of a file ends, 0 when it has none; `source` as in `scan_frames`."""
     return max((span.end for span in scan_frames(source) if span.ok), default=0)
