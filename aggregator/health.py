@@ -90,7 +90,10 @@ def _why_stopped(seen: Observation) -> Iterator[str]:
 
 
 def _why_idle(ingest: Process) -> str:
-    return "it was not told to record" if ingest.state == "idle" else f"ingest is {ingest.state or 'starting'}"
+    if ingest.state != "idle":
+        return f"ingest is {ingest.state or 'starting'}"
+    # Only through the router can it be told to record, or begin to by itself.
+    return "it was not told to record" if ingest.number("connected") else "there is no connection to the router yet"
 
 
 def _troubles(seen: Observation, now_ns: int) -> Iterator[str]:

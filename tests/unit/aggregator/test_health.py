@@ -65,6 +65,11 @@ def test_an_agent_that_was_not_told_to_record_is_idle_even_without_a_writer() ->
     assert judge(observation, NOW_NS) == Health(state=State.IDLE, reasons=("it was not told to record",))
 
 
+def test_an_agent_that_has_not_found_its_router_yet_says_so() -> None:
+    observation = seen({"state": "idle", "connected": False}, {"pending_messages": 0})
+    assert judge(observation, NOW_NS) == Health(state=State.IDLE, reasons=("there is no connection to the router yet",))
+
+
 def test_an_idle_agent_whose_last_session_is_not_all_archived_is_degraded_without_a_writer() -> None:
     observation = seen({"state": "idle"}, {"pending_messages": 3}, writer_alive=False)
     assert judge(observation, NOW_NS).state is State.DEGRADED
