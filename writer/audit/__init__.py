@@ -1,0 +1,1 @@
+"""Holds an archive against ledgers of what was published: every value once, nothing else."""
