@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgpack
+from crc32c import crc32c
 
 from aggregator.counters import Counters
 from aggregator.crash_points import crash_point
 from writer.block import BlockMisfit
 from writer.message import Batch, RejectedRow, Rows, Undecodable
 from writer.quarantine import Entry, Quarantine
+from writer.values import Numbers
 
 
 class MisfitKeeper:
     """Turns misfits into quarantine entries.
 
-    Parts of a record are numbered in the order in which they are found, which is the same at every replay; a part
-    that is in quarantine already is neither kept nor counted again.
+    A part of a record is known by its place and content, whichever way the record came here; one that is in
+    quarantine already, from before a restart, is neither kept nor counted again.
 
     Parameters
     ----------
@@ -31,8 +33,6 @@ class MisfitKeeper:
     def __init__(self, quarantine: Quarantine, counters: Counters) -> None:
         self._quarantine = quarantine
         self._counters = counters
-        self._sequence = 0
-        self._part = 0
 
     def keep_undecodable(self, record: Undecodable, *, counts: bool) -> None:
         """Keep a whole message; `counts` is false while a record is replayed that has been counted before."""
@@ -52,7 +52,7 @@ class MisfitKeeper:
 
     def keep_rows(self, rows: Rows, batch: Batch, reason: str) -> None:
         """Keep rows that no provider may take."""
-        columns = [column.items if hasattr(column, "items") else column.array.tolist() for column in rows.columns]
+        columns = [c.array.tolist() if isinstance(c, Numbers) else list(c.items) for c in rows.columns]
         content = {"timestamps": rows.times.tolist(), "data": dict(zip(rows.fields, columns, strict=True))}
         self._put_part(batch, batch.first_sequence, reason, block=rows.block, original=content)
 
@@ -92,9 +92,8 @@ class MisfitKeeper:
             self._counters.add("misfits", 1, reason)
 
     def _put(self, sequence: int, received_ns: int, reason: str, **place: Any) -> bool:
-        self._part = self._part + 1 if sequence == self._sequence else 0
-        self._sequence = sequence
-        entry = Entry(sequence=sequence, part=self._part, received_ns=received_ns, reason=reason, **place)
+        part = crc32c(packed([reason, *place.values()]))
+        entry = Entry(sequence=sequence, part=part, received_ns=received_ns, reason=reason, **place)
         before = self._quarantine.discarded
         try:
             kept = self._quarantine.put(entry)

@@ -12,6 +12,8 @@ from writer.block import BlockBuffer, BlockData, BlockMisfit
 from writer.message import FeedHeader, Rows
 
 SECOND_NS = 1_000_000_000
+LONGEST_FRAME_S = 3600.0
+"""so3g's load_range finds rows that are at most an hour older than their file, so no frame grows longer."""
 LARGE_FRAME_VALUES = 2_000_000
 """A frame with this many values is cut before its time, so that memory stays bounded at any rate."""
 
@@ -100,7 +102,7 @@ class Provider:
         """When the growing frame is to be cut; None while there is none."""
         if self.pending_since_ns is None:
             return None
-        return self.pending_since_ns + int(self.feed.frame_length_s * SECOND_NS)
+        return self.pending_since_ns + int(min(self.feed.frame_length_s, LONGEST_FRAME_S) * SECOND_NS)
 
     @property
     def stale_due_ns(self) -> int:

@@ -29,7 +29,7 @@ class Entry:
     sequence : int
         The log record that it came in; 0 for what did not come from the log.
     part : int
-        Which part of that record, so that a replay does not put it here twice.
+        Tells the parts of one record apart, so that a replay does not put one here twice.
     received_ns : int
         Unix nanoseconds.
     reason : str

@@ -81,6 +81,7 @@ class Service:
         self._reader: LogReader | None = None
         self._counted = 0
         self._dirty = False
+        self._caught_up = True
         self._last_checkpoint_ns = self._last_early_cut_ns = 0
         self.recorder = Recorder(
             operations=operations,
@@ -208,6 +209,7 @@ class Service:
             self._reopen_file = None
         if not self._backlog:
             self._backlog.extend(reader.poll(now_ns, LOT_RECORDS))
+            self._caught_up = len(self._backlog) < LOT_RECORDS
             self._note_faults(reader.take_faults())
         took = self._take_some(now_ns)
         self._write_due(now_ns)
@@ -329,7 +331,8 @@ class Service:
         recorder = self.recorder
         if recorder.session is None:
             return
-        horizon_ns = recorder.log_time_ns if self._backlog else now_ns
+        # Behind, nothing is late or stale by the clock: its messages may be waiting in the log.
+        horizon_ns = now_ns if self._caught_up and not self._backlog else recorder.log_time_ns
         self._dirty |= recorder.rotate_if_due(now_ns)
         self._dirty |= recorder.cut_due(horizon_ns, high_water=self.drained, now_ns=now_ns)
         self._dirty |= recorder.publish_changes()
