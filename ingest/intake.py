@@ -19,6 +19,7 @@ UNREADABLE = "unreadable"
 BUFFER_FULL = "buffer-full"
 OVERSIZE = "oversize"
 LOG_ERROR = "log-error"
+INTERNAL_ERROR = "internal-error"
 TRANSPORT_LOST = "transport-lost"
 
 
@@ -71,6 +72,11 @@ class Intake:
         """How many feeds were heard of in this session."""
         return len(self._feeds)
 
+    @property
+    def losing(self) -> bool:
+        """Whether messages were lost a moment ago."""
+        return bool(self._losses)
+
     def providers(self, now_ns: int) -> dict[str, dict[str, Any]]:
         """Return what `session.data` tells of the feeds."""
         return self._feeds.encoded(now_ns)
@@ -120,15 +126,18 @@ class Intake:
         if self._recent.seen_before(event):
             self._counters.add("duplicates")
             return False
-        self._counters.add("received")
         if not self._commit(event, feed.address if feed else UNREADABLE, now_ns):
             return False
-        self._counters.add("committed")
         if feed is not None:
             self._feeds.refresh(feed, event, now_ns)
         if self._losses or self._outages:
             self.report_losses(now_ns)
         return True
+
+    def refuse(self, event: FeedEvent, now_ns: int) -> None:
+        """Account for a message that `take` failed on."""
+        self._counters.add("received")
+        self._reject(INTERNAL_ERROR, event.feed.address if event.feed else UNREADABLE, now_ns)
 
     def report_losses(self, now_ns: int) -> None:
         """Append the gap records that are due; called after a message and once a second."""
@@ -156,10 +165,11 @@ class Intake:
 
     def _commit(self, event: FeedEvent, address: str, now_ns: int) -> bool:
         payload = memoryview(event.packed)[event.begin : event.end]
+        flags = 0 if event.feed else MALFORMED
+        self._counters.add("received")
         if len(payload) > self._largest_bytes:
             self._reject(OVERSIZE, address, now_ns)
             return False
-        flags = 0 if event.feed else MALFORMED
         try:
             sequence = self._appender.append(RecordKind.MESSAGE, payload, received_ns=now_ns, flags=flags)
         except OSError:
@@ -168,7 +178,9 @@ class Intake:
         if sequence is None:
             self._counters.add("dropped", label=address)
             self._losses.note(BUFFER_FULL, address, now_ns)
-        return sequence is not None
+            return False
+        self._counters.add("committed")
+        return True
 
     def _reject(self, reason: str, address: str, now_ns: int) -> None:
         self._counters.add("rejected", label=reason)

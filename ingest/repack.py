@@ -94,7 +94,7 @@ def restore_binaries(value: Any) -> Any:
     if isinstance(value, list):
         return [restore_binaries(item) for item in value]
     if isinstance(value, dict):
-        return {_bytes_or_text(key): restore_binaries(item) for key, item in value.items()}
+        return {key: restore_binaries(item) for key, item in value.items()}
     return value
 
 
