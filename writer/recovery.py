@@ -8,7 +8,6 @@ from pathlib import Path
 from aggregator.crash_points import crash_point
 from aggregator.errors import ArchiveFileTooShortError, DiskTroubleError
 from writer.archive import Archive
-from writer.framescan import last_whole_frame_end
 from writer.quarantine import Entry, Quarantine
 
 LOG = logging.getLogger("hkagg.writer")
@@ -65,16 +64,14 @@ def close_at_last_frame(archive: Archive, path: Path, quarantine: Quarantine) ->
         When the disk refuses.
     """
     try:
-        end = last_whole_frame_end(path)
-        tail = archive.resume(path, end)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise DiskTroubleError("read", str(path), error) from error
+        tail = archive.salvage(path)
+    except DiskTroubleError as error:
+        if error.errno in GONE:
+            return
+        raise
     if tail:
         LOG.warning("cut a torn frame of %d bytes off %s", len(tail), path)
         _keep_tail(quarantine, tail)
-    archive.close()
 
 
 def _keep_tail(quarantine: Quarantine, tail: bytes) -> None:

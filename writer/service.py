@@ -17,7 +17,7 @@ from aggregator.errors import DiskTroubleError, RecordPayloadError
 from aggregator.layout import CONTINUED, MALFORMED, RecordKind
 from aggregator.log import LogFault, LogReader, Record, peek_log_id, used_bytes
 from aggregator.records import Gap, SessionStart
-from aggregator.settings import Caps, FsyncPolicy
+from aggregator.settings import LONGEST_FILE_S, Caps, FsyncPolicy
 from aggregator.status import WRITER
 from writer.backoff import Backoff
 from writer.checkpoint import Checkpoint, CheckpointStore
@@ -96,7 +96,8 @@ class Service:
     @property
     def is_complete(self) -> bool:
         """Whether all that was in the log at the last step is taken and no session is open."""
-        return not self._backlog and self.recorder.session is None and not self.trouble.reason
+        is_idle = not self._backlog and self.recorder.session is None
+        return self._has_looked and is_idle and not self.trouble.reason
 
     @property
     def pending_messages(self) -> int:
@@ -202,6 +203,7 @@ class Service:
 
     def _work(self, now_ns: int) -> bool:
         reader = self._attach()
+        self._has_looked = True
         if reader is None:
             return False
         if self._reopen_file is not None:
@@ -298,6 +300,13 @@ class Service:
             recorder.close_session(high_water=record.sequence - 1, now_ns=now_ns)
         if recorder.session is None and record.flags & CONTINUED:
             LOG.warning("the session's first record is gone from the log; it goes on from a later copy")
+        if start.time_per_file_s > LONGEST_FILE_S:
+            LOG.warning(
+                "files of %g s are longer than the %g s that so3g's load_range and HKTree look around a time span: "
+                "they may not find all data",
+                start.time_per_file_s,
+                LONGEST_FILE_S,
+            )
         recorder.open_session(start, now_ns)
 
     def _stop_session(self, record: Record, now_ns: int) -> None:
