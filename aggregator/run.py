@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     """
     arguments, for_ingest = make_parser().parse_known_args(argv)
     if importlib.util.find_spec("supervisor") is None:
-        raise SupervisorMissingError("supervisord is not installed: pip install 'hkagg[service]'")
+        raise SupervisorMissingError("supervisord is not installed: pip install supervisor")
     asked = _ask_buffer_directory(for_ingest)
     if asked.returncode:
         return asked.returncode

@@ -1,0 +1,70 @@
+"""Directives that take reference text from the code itself, so that it cannot differ from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+
+from aggregator.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+HELP_COLUMNS = "96"
+
+
+class CommandHelp(Directive):
+    """What a command of hkagg prints for `--help`; `hkagg` is the program's own."""
+
+    required_arguments: ClassVar[int] = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the help as it is printed in a terminal."""
+        command = [] if self.arguments[0] == "hkagg" else [self.arguments[0]]
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "aggregator", *command, "--help"],
+            env={**os.environ, "COLUMNS": HELP_COLUMNS, "INSTANCE_ID": ""},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [nodes.literal_block(done.stdout, done.stdout, language="none")]
+
+
+class CounterTable(Directive):
+    """A table of the counters of one process."""
+
+    required_arguments: ClassVar[int] = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table: name, what it is broken down by, what it counts."""
+        declared = {name: spec for name, spec in COUNTERS.items() if spec.process == self.arguments[0]}
+        rows = [[f"`{name}`", spec.label, spec.help_text] for name, spec in declared.items()]
+        return [_table(["counter", "by", "what it counts"], rows, [20, 10, 70])]
+
+
+def _table(head: list[str], rows: list[list[str]], widths: list[int]) -> nodes.table:
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in widths), cols=len(widths))
+    group += nodes.thead("", _row(head))
+    group += nodes.tbody("", *map(_row, rows))
+    return nodes.table("", group)
+
+
+def _row(cells: list[str]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", _inline(cell))) for cell in cells))
+
+
+def _inline(text: str) -> nodes.Node:
+    return nodes.literal(text[1:-1], text[1:-1]) if text.startswith("`") else nodes.Text(text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Make the directives known to Sphinx."""
+    app.add_directive("command-help", CommandHelp)
+    app.add_directive("counter-table", CounterTable)
+    return {"parallel_read_safe": True}
