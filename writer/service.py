@@ -80,7 +80,7 @@ class Service:
         self._backlog: deque[Record] = deque()
         self._reader: LogReader | None = None
         self._counted = 0
-        self._dirty = False
+        self._dirty = self._has_looked = False
         self._caught_up = True
         self._last_checkpoint_ns = self._last_early_cut_ns = 0
         self.recorder = Recorder(
