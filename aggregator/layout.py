@@ -40,6 +40,9 @@ RECORD_HEADER_BYTES = 8 + RECORD_BODY_HEAD.size
 CRC_OFFSET = 8
 CHECKED_OFFSET = 12
 ALIGNMENT = 8
+LOW_WORD = 0xFFFFFFFF
+"""Mask of the lower half of a commit word, and of the part of a sequence number that is in it."""
+
 CONTROL_RESERVE_FRACTION = 64
 """One part in this many of a segment is kept for control records, so that a full log can still say so."""
 
@@ -70,12 +73,12 @@ def record_bytes(payload_bytes: int) -> int:
 
 def commit_word(sequence: int, payload_bytes: int) -> int:
     """Return the word whose store makes the record exist."""
-    return (sequence & 0xFFFFFFFF) << 32 | (payload_bytes + 1)
+    return (sequence & LOW_WORD) << 32 | (payload_bytes + 1)
 
 
-def payload_length(commit: int) -> int:
-    """Return the payload length that a commit word states, in bytes."""
-    return (commit & 0xFFFFFFFF) - 1
+def record_end(offset: int, commit: int) -> int:
+    """Return the offset of the record behind the one at `offset`, from that one's commit word."""
+    return offset + record_bytes((commit & LOW_WORD) - 1)
 
 
 def segment_name(first_sequence: int) -> str:

@@ -312,7 +312,7 @@ def test_a_killed_appender_leaves_every_committed_record_readable(tmp_path: Path
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from aggregator.settings import BufferSettings\n"
-        "from aggregator.log import LogAppender, RecordKind\n"
+        "from aggregator.layout import RecordKind; from aggregator.log import LogAppender\n"
         "s = BufferSettings(directory=Path(sys.argv[1]), size_bytes=1 << 20, segment_bytes=1 << 16)\n"
         "a = LogAppender(s, now_ns=1)\n"
         "for i in range(500):\n    a.append(RecordKind.MESSAGE, b'%d' % i, received_ns=i)\n"
