@@ -12,7 +12,8 @@ PAIR = 0x92
 """First byte of an array of two, as every usual packer writes it."""
 
 # Invalid UTF-8 becomes lone surrogates, which names and columns mend: one bad string does not cost its message.
-_READING: dict[str, Any] = {"raw": False, "strict_map_key": False, "unicode_errors": "surrogateescape"}
+READING: dict[str, Any] = {"raw": False, "strict_map_key": False, "unicode_errors": "surrogateescape"}
+"""How every message is unpacked."""
 
 
 def unpacked(payload: memoryview) -> object:
@@ -24,7 +25,7 @@ def unpacked(payload: memoryview) -> object:
         With the reason `not-msgpack`, `trailing-bytes` or `too-deep`.
     """
     try:
-        return msgpack.unpackb(payload, **_READING)
+        return msgpack.unpackb(payload, **READING)
     except msgpack.ExtraData as error:
         raise UndecodableMessage("trailing-bytes") from error
     except msgpack.StackError as error:
@@ -36,7 +37,7 @@ def unpacked(payload: memoryview) -> object:
 
 def second_of_pair(payload: memoryview) -> int:
     """Return where the second object starts in the bytes of a valid pair."""
-    unpacker = msgpack.Unpacker(max_buffer_size=len(payload), **_READING)
+    unpacker = msgpack.Unpacker(max_buffer_size=len(payload), **READING)
     unpacker.feed(payload)
     unpacker.read_array_header()
     unpacker.skip()
