@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +134,9 @@ class BlockBuffer:
             found = self._columns[field].extend(values)
             if found:
                 misfits += _located(found, rows, field)
+        if len(rows.sequences) > 1:
+            # Each message's misfits in one piece, as if the messages had come one by one.
+            misfits.sort(key=attrgetter("sequence"))
         return misfits
 
     def snapshot(self) -> BlockData:

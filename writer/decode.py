@@ -1,38 +1,43 @@
-"""From the payloads of the log's MESSAGE records to batches of rows by block."""
+"""From the payloads of the log's MESSAGE records to batches of rows.
+
+Messages are sorted by feed, each feed's kept in order. Those that have a learned layout are read together, many
+messages with a few array operations; the others one by one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aggregator.errors import UndecodableMessage
 from aggregator.settings import Caps
-from writer.block_reading import read_block
-from writer.feed_memory import FeedMemory
-from writer.feed_reading import feed_header
-from writer.message import Batch, FeedHeader, RejectedBlock, Rows, Undecodable
-from writer.unpacking import unpacked
+from writer.feed_memory import KnownFeed
+from writer.layout_memory import NO_LAYOUT, LayoutMemory, Shelf
+from writer.layouts import Messages, Scratch
+from writer.message import Batch, Undecodable
+from writer.message_reading import MessageReader
 
-__all__ = ["Batch", "Decoder", "FeedHeader", "MessageRecord", "RejectedBlock", "Rows", "Undecodable"]
+MessageRecord: TypeAlias = tuple[int, int, memoryview]
+"""Sequence number, receive time in Unix nanoseconds and payload of a MESSAGE record."""
 
 
-class MessageRecord(NamedTuple):
-    """What decoding needs of a MESSAGE record of the log.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """Messages of one feed part and length that came one after the other, as far as their feed is concerned."""
 
-    Parameters
-    ----------
-    sequence
-        Its sequence number.
-    received_ns
-        When ingest received it, Unix nanoseconds.
-    payload
-        The msgpack bytes of `[data, feed]` as they came off the wire.
-    """
+    feed: KnownFeed
+    message_bytes: int
+    records: list[MessageRecord]
 
-    sequence: int
-    received_ns: int
-    payload: memoryview
+    def takes(self, feed: KnownFeed, payload: memoryview) -> bool:
+        """Whether a message belongs to this run too."""
+        return self.feed is feed and self.message_bytes == len(payload)
 
 
 class Decoder:
@@ -45,17 +50,17 @@ class Decoder:
     """
 
     def __init__(self, caps: Caps) -> None:
-        self._caps = caps
-        self._feeds = FeedMemory()
+        self._reader = MessageReader(caps)
+        self._layouts = LayoutMemory(caps)
+        self._scratch = Scratch()
 
-    def decode_batch(self, records: Sequence[tuple[int, int, memoryview]]) -> list[Batch | Undecodable]:
+    def decode_batch(self, records: Iterable[MessageRecord]) -> list[Batch | Undecodable]:
         """Decode messages in any number.
 
         Parameters
         ----------
         records
-            Sequence number, receive time in Unix nanoseconds and payload of each message, in the log's order; see
-            `MessageRecord`.
+            The messages in the log's order.
 
         Returns
         -------
@@ -63,62 +68,74 @@ class Decoder:
             Every message in exactly one of them. Batches of one feed are in the order in which their messages came;
             those of different feeds may not be.
         """
-        return [self._decoded(*record) for record in records]
+        results: list[Batch | Undecodable] = []
+        lanes: defaultdict[str, list[Batch | _Run]] = defaultdict(list)
+        for record in records:
+            payload = record[2]
+            feed = self._reader.feed_of(payload)
+            if feed is None:
+                decoded = self._read(record)
+                if isinstance(decoded, Batch):
+                    lanes[decoded.feed.address].append(decoded)
+                else:
+                    results.append(decoded)
+                continue
+            lane = lanes[feed.header.address]
+            last = lane[-1] if lane else None
+            if isinstance(last, _Run) and last.takes(feed, payload):
+                last.records.append(record)
+            else:
+                lane.append(_Run(feed, len(payload), [record]))
+        for lane in lanes.values():
+            for part in lane:
+                if isinstance(part, Batch):
+                    results.append(part)
+                else:
+                    results.extend(self._read_run(part))
+        return results
 
-    def decode_message(self, payload: memoryview, sequence: int = 0, received_ns: int = 0) -> Batch:
-        """Decode one message.
-
-        Parameters
-        ----------
-        payload
-            The msgpack bytes of `[data, feed]`.
-        sequence, received_ns
-            Of its record.
-
-        Raises
-        ------
-        UndecodableMessage
-            When there is no message in the payload. Its reason is `too-large`, `not-msgpack`, `trailing-bytes`,
-            `too-deep`, `not-a-pair`, `bad-feed`, `bad-address`, `bad-data` or `too-many-blocks`.
-        """
-        if len(payload) > self._caps.message_bytes:
-            raise UndecodableMessage("too-large")
-        data, feed = self._open(payload)
-        if not isinstance(data, dict):
-            raise UndecodableMessage("bad-data")
-        if len(data) > self._caps.blocks_per_feed:
-            raise UndecodableMessage("too-many-blocks")
-        blocks: list[Rows] = []
-        rejected: list[RejectedBlock] = []
-        for name, block in data.items():
-            found = read_block(name, block, sequence, self._caps)
-            if isinstance(found, Rows):
-                blocks.append(found)
-            elif found is not None:
-                rejected.append(found)
-        return Batch(
-            feed=feed,
-            blocks=tuple(blocks),
-            rejected=tuple(rejected),
-            sequences=(sequence,),
-            received_ns=(received_ns,),
-        )
-
-    def _decoded(self, sequence: int, received_ns: int, payload: memoryview) -> Batch | Undecodable:
+    def _read(self, record: MessageRecord) -> Batch | Undecodable:
+        sequence, received_ns, payload = record
         try:
-            return self.decode_message(payload, sequence, received_ns)
+            return self._reader.read(payload, sequence, received_ns)
         except UndecodableMessage as error:
             return Undecodable(sequence=sequence, received_ns=received_ns, payload=payload, reason=error.reason)
 
-    def _open(self, payload: memoryview) -> tuple[object, FeedHeader]:
-        known = self._feeds.find(payload)
-        if known is not None:
-            with suppress(UndecodableMessage):
-                return unpacked(payload[1 : -known.nbytes]), known.header
-        pair = unpacked(payload)
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise UndecodableMessage("not-a-pair")
-        header = feed_header(pair[1])
-        if known is None:
-            self._feeds.remember(payload, header)
-        return pair[0], header
+    def _read_run(self, run: _Run) -> Iterator[Batch | Undecodable]:
+        shelf = self._layouts.shelf(run.feed, run.message_bytes)
+        done = 0
+        while done < len(run.records) and not shelf.layouts:
+            yield self._read_and_learn(run.records[done], run, shelf)
+            done += 1
+        if done < len(run.records):
+            yield from self._read_by_layouts(run.records[done:], run, shelf)
+
+    def _read_and_learn(self, record: MessageRecord, run: _Run, shelf: Shelf) -> Batch | Undecodable:
+        decoded = self._read(record)
+        if isinstance(decoded, Batch) and decoded.is_clean:
+            self._layouts.note_unmatched(shelf, run.feed, record[2])
+        return decoded
+
+    def _read_by_layouts(self, records: list[MessageRecord], run: _Run, shelf: Shelf) -> Iterator[Batch | Undecodable]:
+        sequences, received_ns, payloads = zip(*records, strict=True)
+        messages = Messages(joined=b"".join(payloads), nbytes=run.message_bytes, sequences=sequences)
+        layouts = shelf.layouts
+        assigned = shelf.assign(messages, self._scratch)
+        for start, stop in _stretches(assigned):
+            if assigned[start] == NO_LAYOUT:
+                for record in records[start:stop]:
+                    yield self._read_and_learn(record, run, shelf)
+            else:
+                yield Batch(
+                    feed=run.feed.header,
+                    blocks=layouts[assigned[start]].read(messages, start, stop),
+                    rejected=(),
+                    sequences=sequences[start:stop],
+                    received_ns=received_ns[start:stop],
+                )
+
+
+def _stretches(assigned: NDArray[np.int8]) -> Iterator[tuple[int, int]]:
+    """Yield start and stop of each stretch of equal numbers."""
+    edges = np.flatnonzero(assigned[1:] != assigned[:-1]) + 1
+    return pairwise([0, *edges.tolist(), len(assigned)])

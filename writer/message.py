@@ -157,6 +157,11 @@ class Batch:
         return len(self.sequences)
 
     @property
+    def is_clean(self) -> bool:
+        """Whether everything in the messages was decoded to rows."""
+        return not self.rejected and not any(rows.bad_rows for rows in self.blocks)
+
+    @property
     def first_sequence(self) -> int:
         """Sequence number of the first message."""
         return self.sequences[0]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from aggregator.settings import Caps
 from tests.unit.writer.messages import block, packed
 from writer.block import BlockBuffer, BlockData, BlockMisfit
-from writer.decode import Decoder
 from writer.message import Rows
+from writer.message_reading import MessageReader
 from writer.values import Numbers, classify
 
 T0 = 1_700_000_000.0
@@ -21,7 +21,7 @@ T0 = 1_700_000_000.0
 
 def rows_of(timestamps: list[float], sequence: int = 1, **columns: list[object]) -> Rows:
     payload = packed({"a": block(timestamps, **columns)})
-    (rows,) = Decoder(Caps()).decode_message(payload, sequence).blocks
+    (rows,) = MessageReader(Caps()).read(payload, sequence).blocks
     return rows
 
 

@@ -1,286 +1,290 @@
-"""Decoding one message: what is archived, what is rejected, and that nothing gets through unnoticed."""
+"""Decoding many messages: the same as one by one, whatever is learned on the way."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from random import Random
 from typing import Any
 
 import msgpack
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.errors import UndecodableMessage
 from aggregator.settings import Caps
-from tests.unit.writer.messages import FEED, block, feed, packed, plain
-from writer.decode import Decoder
-from writer.message import Batch, FeedHeader, Undecodable
+from tests.unit.writer.junk import COLUMN_VALUES
+from tests.unit.writer.messages import FEED, block, feed, packed, plain_rows
+from writer.block import BlockBuffer
+from writer.decode import Decoder, MessageRecord
+from writer.message import Batch, Undecodable
+from writer.message_reading import MessageReader
+from writer.values import Mixed, Numbers, Values
 
 T0 = 1_700_000_000.0
 CAPS = Caps()
 
 
-def decoded(data: object, feed_part: object = FEED) -> Batch:
-    return Decoder(CAPS).decode_message(packed(data, feed_part), sequence=7, received_ns=70)
+def records_of(payloads: Iterable[memoryview]) -> list[MessageRecord]:
+    return [(sequence, 10 * sequence, payload) for sequence, payload in enumerate(payloads, 1)]
 
 
-def reason_of(payload: bytes | memoryview) -> str:
-    with pytest.raises(UndecodableMessage) as caught:
-        Decoder(CAPS).decode_message(memoryview(payload))
-    return caught.value.reason
+def one_by_one(records: Iterable[MessageRecord]) -> list[Batch | Undecodable]:
+    """Decode with nothing remembered: the reference."""
+    results: list[Batch | Undecodable] = []
+    for sequence, received_ns, payload in records:
+        try:
+            results.append(MessageReader(CAPS).read(payload, sequence, received_ns))
+        except UndecodableMessage as error:
+            results.append(
+                Undecodable(sequence=sequence, received_ns=received_ns, payload=payload, reason=error.reason)
+            )
+    return results
 
 
-def test_a_message_comes_out_by_block_with_its_feed_and_where_it_came_from() -> None:
-    batch = decoded({"a": block([T0, T0 + 1], x=[1.5, 2.5], s=["p", "q"]), "b": block([T0], n=[3])})
-    assert batch.feed == FeedHeader(address="observatory.faker.feeds.temperatures", session_id="1589308315.450184")
-    assert (batch.sequences, batch.received_ns, batch.rejected) == ((7,), (70,), ())
-    assert plain(batch) == [
-        (7, "a", T0, {"x": 1.5, "s": "p"}),
-        (7, "a", T0 + 1, {"x": 2.5, "s": "q"}),
-        (7, "b", T0, {"n": 3}),
-    ]
+def sort_of(values: Values) -> str:
+    return str(values.array.dtype) if isinstance(values, Numbers) else type(values).__name__
 
 
-def test_field_names_come_out_mended() -> None:
-    assert decoded({"a": block([T0], **{"1st T [K]": [1.0]})}).blocks[0].fields == ("st_T_K",)
+def story(results: Iterable[Batch | Undecodable]) -> dict[str, list[object]]:
+    """Return all that came of each feed, in order, message by message."""
+    told: defaultdict[str, list[object]] = defaultdict(list)
+    for result in results:
+        if isinstance(result, Undecodable):
+            told["undecodable"].append((result.sequence, result.received_ns, bytes(result.payload), result.reason))
+            continue
+        for index in range(result.messages):
+            message = result.part(index, index + 1)
+            rows = [
+                (part.fields, [sort_of(values) for values in part.columns], repr(plain_rows(part)), part.bad_rows)
+                for part in message.blocks
+            ]
+            told[message.feed.address].append(
+                repr((message.feed, message.sequences, message.received_ns, rows, message.rejected))
+            )
+    told["undecodable"].sort(key=repr)
+    return dict(told)
 
 
-@pytest.mark.parametrize(
-    ("params", "expected"),
-    [
-        ({"frame_length": 60, "fresh_time": 10.5}, (60.0, 10.5)),
-        ({}, (300.0, 180.0)),
-        (None, (300.0, 180.0)),
-        ([60, 10], (300.0, 180.0)),
-        ({"frame_length": "60", "fresh_time": True}, (300.0, 180.0)),
-        ({"frame_length": math.nan, "fresh_time": math.inf}, (300.0, 180.0)),
-        ({"frame_length": 0, "fresh_time": -1}, (300.0, 180.0)),
-        ({"frame_length": None, "fresh_time": 2**64 - 1}, (300.0, float(2**64))),
-    ],
-)
-def test_wrong_agg_params_count_as_the_defaults(params: object, expected: tuple[float, float]) -> None:
-    header = decoded({}, feed(agg_params=params)).feed
-    assert (header.frame_length_s, header.fresh_time_s) == expected
-
-
-def test_a_feed_without_agg_params_has_the_defaults() -> None:
-    bare = {"address": "a.b.feeds.c", "session_id": "s"}
-    assert decoded({}, bare).feed == FeedHeader(address="a.b.feeds.c", session_id="s")
-
-
-@pytest.mark.parametrize(("given_id", "expected"), [("s", "s"), (15, "15"), (1.5, "1.5"), (None, ""), ("\udce4", "?")])
-def test_a_session_id_is_a_string_that_can_be_written(given_id: object, expected: str) -> None:
-    assert decoded({}, feed(session_id=given_id)).feed.session_id == expected
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "a.b.c",
-        "a.b.c.d.e",
-        "a..c.d",
-        "a.b.c.",
-        "",
-        "a.b.c.é",
-        "a.b.c.d e",
-        "a.b.c.d\n",
-        5,
-        None,
-        ["a.b.c.d"],
-        b"a.b.c.d",
-    ],
-)
-def test_an_address_that_so3g_cannot_take_apart_costs_its_message_only(address: object) -> None:
-    assert reason_of(packed({}, feed(address=address))) == "bad-address"
-
-
-UNDECODABLE = [
-    ("no bytes", b"", "not-msgpack"),
-    ("a reserved byte", b"\xc1", "not-msgpack"),
-    ("a number", msgpack.packb(5), "not-a-pair"),
-    ("a triple", msgpack.packb([{}, FEED, 1]), "not-a-pair"),
-    ("a map of two", msgpack.packb({0: {}, 1: FEED}), "not-a-pair"),
-    ("a feed that is a list", packed({}, [FEED]), "bad-feed"),
-    ("no feed", packed({}, None), "bad-feed"),
-    ("a session id that is a list", packed({}, feed(session_id=["s"])), "bad-feed"),
-    ("data that is a list", packed([1], FEED), "bad-data"),
-    ("data that is nothing", packed(None, FEED), "bad-data"),
-    ("data that is an extension", packed(msgpack.ExtType(5, b"x"), FEED), "bad-data"),
-    ("more blocks than allowed", packed({str(n): {} for n in range(1025)}, FEED), "too-many-blocks"),
-    ("a byte after the pair", bytes(packed({}, FEED)) + b"\x00", "trailing-bytes"),
-    ("an array 2000 deep", b"\x91" * 2000 + b"\x00", "too-deep"),
-    ("maps 2000 deep", b"\x81\x00" * 2000 + b"\x00", "too-deep"),
-    ("a list as a key", b"\x92\x81\x90\x00" + msgpack.packb(FEED), "not-msgpack"),
-    ("a claim of four thousand million elements", b"\x92\xdd\xff\xff\xff\xff", "not-msgpack"),
-    ("a timestamp extension of a wrong size", b"\x92\xd5\xff\x00\x00" + msgpack.packb(FEED), "not-msgpack"),
-]
-
-
-@pytest.mark.parametrize(("payload", "reason"), [case[1:] for case in UNDECODABLE], ids=[c[0] for c in UNDECODABLE])
-def test_what_is_no_message_says_why(payload: bytes, reason: str) -> None:
-    assert reason_of(payload) == reason
-
-
-def test_a_message_over_the_cap_is_not_even_unpacked() -> None:
-    caps = Caps(message_bytes=100)
-    with pytest.raises(UndecodableMessage, match="too-large"):
-        Decoder(caps).decode_message(packed({}, FEED))
-
-
-@pytest.mark.parametrize("levels", [4, 100, 900])
-def test_a_value_nested_deeper_than_the_cap_costs_its_message(levels: int) -> None:
-    nested: object = 1.0
-    for _ in range(levels):
-        nested = [nested]
-    assert reason_of(packed({"a": block([T0, T0], x=[1.0, nested])}, FEED)) == "too-deep"
-
-
-def test_a_rejected_block_nested_deeper_than_the_cap_costs_its_message() -> None:
-    nested: Any = {}
-    for _ in range(10):
-        nested = {"k": nested}
-    assert reason_of(packed({"a": {"data": nested}}, FEED)) == "too-deep"
-
-
-BAD_BLOCKS = [
-    ("a number", 5, "not-a-map"),
-    ("nothing", None, "not-a-map"),
-    ("a list", [1, 2], "not-a-map"),
-    ("bytes", b"raw", "not-a-map"),
-    ("an empty map", {}, "no-timestamps"),
-    ("timestamps missing", {"data": {"x": [1.0]}}, "no-timestamps"),
-    ("one timestamp that is not in a list", {"timestamps": T0, "data": {"x": [1.0]}}, "no-timestamps"),
-    ("data missing", {"timestamps": [T0]}, "no-data"),
-    ("data that is a list", {"timestamps": [T0], "data": [1.0]}, "no-data"),
-    ("no fields", block([T0]), "no-fields"),
-    ("a field that is not a list", block([T0], x=1.0), "not-lists"),
-    ("a field that is a string as long as the block", block([T0], x="1"), "not-lists"),
-    ("fields of unequal lengths", block([T0, T0], x=[1.0, 2.0], y=[1.0]), "lengths-differ"),
-    ("fewer timestamps than rows", block([], x=[1.0]), "lengths-differ"),
-    ("a hundred thousand fields", block([T0], **{f"f{n}": [1.0] for n in range(100_000)}), "too-many-fields"),
-    ("no timestamp that is finite", block([math.inf, math.nan], x=[1, 2]), "timestamp-not-finite"),
-    ("a timestamp that is true", block([True], x=[1]), "timestamp-not-a-number"),
-    ("a timestamp before 1970", block([-1e-9], x=[1]), "timestamp-out-of-range"),
-    ("a timestamp in nanoseconds", block([1_700_000_000_000_000_000], x=[1]), "timestamp-out-of-range"),
-]
-
-
-@pytest.mark.parametrize(("bad", "reason"), [case[1:] for case in BAD_BLOCKS], ids=[case[0] for case in BAD_BLOCKS])
-def test_a_bad_block_is_rejected_whole_and_its_neighbours_are_not(bad: object, reason: str) -> None:
-    batch = decoded({"before": block([T0], x=[1.0]), "bad": bad, "after": block([T0], x=[2.0])})
-    assert [rows.block for rows in batch.blocks] == ["before", "after"]
-    (rejected,) = batch.rejected
-    assert (rejected.sequence, rejected.block, rejected.reason) == (7, "bad", reason)
-    assert repr(rejected.original) == repr(bad)
-
-
-@pytest.mark.parametrize("name", [5, None, b"raw", 1.5, "\udc80", msgpack.ExtType(1, b"")])
-def test_a_block_whose_name_cannot_be_written_is_rejected(name: object) -> None:
-    batch = decoded({name: block([T0], x=[1.0]), "good": block([T0], x=[2.0])})
-    assert [rows.block for rows in batch.blocks] == ["good"]
-    assert [rejected.reason for rejected in batch.rejected] == ["bad-block-name"]
-
-
-def test_a_block_without_rows_gives_nothing() -> None:
-    batch = decoded({"a": block([], x=[], y=[])})
-    assert (batch.blocks, batch.rejected) == ((), ())
-
-
-def test_rows_with_unusable_timestamps_are_taken_out_whole() -> None:
-    stamps: list[object] = [T0, None, math.inf, T0 + 1, "now", 1e300, 7, [T0], True]
-    batch = decoded({"a": block(stamps, x=list(range(9)), s=list("abcdefghi"), m=[None] * 8 + [b"raw"])})
-    assert plain(batch) == [
-        (7, "a", T0, {"x": 0, "s": "a", "m": None}),
-        (7, "a", T0 + 1, {"x": 3, "s": "d", "m": None}),
-        (7, "a", 7.0, {"x": 6, "s": "g", "m": None}),
-    ]
-    assert [tuple(bad) for bad in batch.blocks[0].bad_rows] == [
-        (7, 1, None, (1, "b", None), "timestamp-not-a-number"),
-        (7, 2, math.inf, (2, "c", None), "timestamp-not-finite"),
-        (7, 4, "now", (4, "e", None), "timestamp-not-a-number"),
-        (7, 5, 1e300, (5, "f", None), "timestamp-out-of-range"),
-        (7, 7, [T0], (7, "h", None), "timestamp-not-a-number"),
-        (7, 8, True, (8, "i", b"raw"), "timestamp-not-a-number"),
-    ]
-
-
-def test_whole_number_timestamps_are_seconds_too() -> None:
-    times = decoded({"a": block([1_700_000_000, 1_700_000_001], x=[1, 2])}).blocks[0].times
-    assert times.dtype == np.float64
-    assert times.tolist() == [1.7e9, 1.7e9 + 1]
-
-
-def test_no_cut_of_a_message_passes_for_a_message() -> None:
-    payload = packed({"a": block([T0, T0 + 1], x=[1.5, 2.5], s=["p", None]), "b": block([T0], n=[3])}, FEED)
+def assert_same_as_one_by_one(payloads: Sequence[memoryview], lots: Sequence[int] = ()) -> list[Batch | Undecodable]:
+    records = records_of(payloads)
     decoder = Decoder(CAPS)
-    decoder.decode_message(payload)
-    for length in range(len(payload)):
-        with pytest.raises(UndecodableMessage):
-            decoder.decode_message(payload[:length])
+    edges = [0, *lots, len(records)]
+    results = [r for start, stop in itertools.pairwise(edges) for r in decoder.decode_batch(records[start:stop])]
+    assert story(results) == story(one_by_one(records))
+    return results
 
 
-def test_a_known_feed_part_at_the_end_of_something_else_is_not_taken_for_a_feed() -> None:
-    decoder = Decoder(CAPS)
-    first = packed({"a": block([T0], x=[1.5])}, FEED)
-    decoder.decode_message(first)
-    nested = memoryview(msgpack.packb([{"pad": b"." * 18}, {"address": "a.b.c.d", "more": FEED}]))
-    padding = len(first) - len(nested)
-    nested = memoryview(msgpack.packb([{"pad": b"." * (18 + padding)}, {"address": "a.b.c.d", "more": FEED}]))
-    assert len(nested) == len(first)
-    assert decoder.decode_message(nested).feed.address == "a.b.c.d"
-
-
-def test_a_feed_that_changes_its_parameters_is_read_anew() -> None:
-    decoder = Decoder(CAPS)
-    lengths = [
-        decoder.decode_message(packed({}, feed(agg_params={"frame_length": seconds}))).feed.frame_length_s
-        for seconds in (60, 61, 60, 62)
-    ]
-    assert lengths == [60, 61, 60, 62]
+def sizes(results: Iterable[Batch | Undecodable]) -> list[int]:
+    return [result.messages for result in results if isinstance(result, Batch)]
 
 
 def test_every_record_comes_back_once_and_the_undecodable_with_their_bytes() -> None:
     good, bad = packed({"a": block([T0], x=[1.5])}, FEED), memoryview(b"\xc1")
-    results = Decoder(CAPS).decode_batch([(1, 10, good), (2, 20, bad), (3, 30, good)])
+    results = assert_same_as_one_by_one([good, bad, good])
     undecodable = [result for result in results if isinstance(result, Undecodable)]
     assert undecodable == [Undecodable(sequence=2, received_ns=20, payload=bad, reason="not-msgpack")]
-    batches = [result for result in results if isinstance(result, Batch)]
-    assert [sequence for batch in batches for sequence in batch.sequences] == [1, 3]
 
 
-JUNK = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats()
-    | st.text(max_size=5)
-    | st.binary(max_size=5)
-    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=3)),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["timestamps", "data", "address", "x"]) | st.integers(0, 9), inner, max_size=3
-        )
-    ),
-    max_leaves=12,
-)
+def test_messages_of_one_layout_come_together_once_it_is_learned() -> None:
+    payloads = [packed({"a": block([T0 + n], x=[n * 1.5], s=["on"], ok=[n % 2 == 0])}) for n in range(20)]
+    results = assert_same_as_one_by_one(payloads)
+    assert sizes(results)[-1] == 17
+    last = results[-1]
+    assert isinstance(last, Batch)
+    assert (last.first_sequence, last.last_sequence, last.first_received_ns, last.last_received_ns) == (4, 20, 40, 200)
 
 
-@given(st.binary(max_size=60) | JUNK.map(msgpack.packb) | st.tuples(JUNK, JUNK).map(msgpack.packb))
-def test_arbitrary_bytes_are_a_message_or_one_named_fault(payload: bytes) -> None:
-    (result,) = Decoder(CAPS).decode_batch([(1, 10, memoryview(payload))])
-    assert isinstance(result, Undecodable)
-    assert result.reason in {"not-msgpack", "trailing-bytes", "not-a-pair", "bad-feed", "bad-address"}
+def test_what_was_learned_serves_the_next_lot() -> None:
+    payloads = [packed({"a": block([T0 + n], x=[n * 1.5])}) for n in range(20)]
+    assert sizes(assert_same_as_one_by_one(payloads, lots=[10]))[-1] == 10
 
 
-@given(st.dictionaries(st.sampled_from(["a", "b"]) | st.integers(0, 3), JUNK, max_size=3))
-def test_arbitrary_blocks_are_archived_or_rejected_and_never_forgotten(data: dict[object, object]) -> None:
-    (result,) = Decoder(CAPS).decode_batch([(1, 10, packed({**data, "good": block([T0], x=[1.5])}, FEED))])
-    if isinstance(result, Undecodable):
-        assert result.reason == "too-deep"
-        return
-    names = [rows.block for rows in result.blocks] + [rejected.block for rejected in result.rejected]
-    assert "good" in names
-    empty = [name for name, found in data.items() if isinstance(found, dict) and found.get("timestamps") == []]
-    assert len(names) >= len(data) + 1 - len(empty)
+def test_messages_of_many_rows_come_together_too() -> None:
+    payloads = [
+        packed({"a": block([T0 + n, T0 + n + 0.5], x=[1.5 * n, 2.5], n=[-7, -8], b=[True, n > 5], u=[None, None])})
+        for n in range(10)
+    ]
+    assert sizes(assert_same_as_one_by_one(payloads))[-1] == 7
+
+
+def test_feeds_that_take_turns_are_each_read_together() -> None:
+    feeds = [feed(address=f"observatory.faker{n}.feeds.temperatures") for n in range(3)]
+    payloads = [packed({"a": block([T0 + n], x=[n * 1.5])}, feeds[n % 3]) for n in range(60)]
+    results = assert_same_as_one_by_one(payloads)
+    assert [result.messages for result in results if isinstance(result, Batch)][-1] == 17
+
+
+def test_messages_of_one_feed_with_other_lengths_between_keep_their_order() -> None:
+    payloads = [
+        packed({"a": block([T0 + n], x=[1.5])} if n % 5 else {"other": block([T0 + n], y=[n])}) for n in range(60)
+    ]
+    assert_same_as_one_by_one(payloads)
+
+
+def test_messages_of_equal_length_and_different_names_keep_their_order() -> None:
+    payloads = [packed({"abc"[n % 3]: block([T0 + n], x=[1.5])}) for n in range(60)]
+    assert_same_as_one_by_one(payloads)
+
+
+def test_a_feed_that_starts_a_new_session_within_a_lot_keeps_its_order() -> None:
+    payloads = [packed({"a": block([T0 + n], x=[1.5])}, feed(session_id=str(n // 7))) for n in range(30)]
+    assert_same_as_one_by_one(payloads)
+
+
+ODD_ONES = {
+    "another type": {"a": block([T0], x=[7], s=["on"])},
+    "an infinite timestamp": {"a": block([math.inf], x=[1.5], s=["on"])},
+    "a timestamp before 1970": {"a": block([-1.0], x=[1.5], s=["on"])},
+    "an integer for a timestamp": {"a": block([2**62], x=[1.5], s=["on"])},
+    "not a number": {"a": block([T0], x=[math.nan], s=["on"])},
+    "another name": {"a": block([T0], y=[1.5], s=["on"])},
+    "another block": {"b": block([T0], x=[1.5], s=["on"])},
+    "another string of that length": {"a": block([T0], x=[1.5], s=["up"])},
+    "a string beyond ASCII": {"a": block([T0], x=[1.5], s=["é"])},
+    "a string that is not Unicode": {"a": block([T0], x=[1.5], s=["\udc80\udc81"])},
+    "a map for a field": {"a": block([T0], x=[{"k": 2.5, "": 0}], s=["on"])},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ONES.values(), ids=ODD_ONES)
+def test_an_odd_message_between_learned_ones_is_decoded_as_itself(odd: object) -> None:
+    usual = [packed({"a": block([T0 + n], x=[n * 1.5], s=["on"])}) for n in range(12)]
+    assert_same_as_one_by_one([*usual, packed(odd), *usual])
+
+
+def test_every_single_changed_byte_of_a_learned_message_is_noticed() -> None:
+    usual = packed({"a": block([T0, T0 + 1], x=[1.5, 2.5], s=["on", "up"], n=[700, 800], b=[True, False])})
+    changed = []
+    for at, flip in itertools.product(range(len(usual)), (0x01, 0x80)):
+        payload = bytearray(usual)
+        payload[at] ^= flip
+        changed.append(memoryview(bytes(payload)))
+    assert_same_as_one_by_one([usual] * 4 + changed, lots=[4])
+
+
+def test_every_single_changed_byte_of_a_long_message_is_noticed() -> None:
+    stamps = [T0 + n for n in range(600)]
+    usual = packed({"a": block(stamps, x=[1.5] * 600, n=list(range(600)))})
+    reader = MessageReader(CAPS)
+    reader.read(usual)
+    for at in (*range(60), *range(5400, 5500), *range(10_800, 11_000), *range(len(usual) - 300, len(usual))):
+        payload = bytearray(usual)
+        payload[at] ^= 0x40
+        changed = memoryview(bytes(payload))
+        assert story(Decoder(CAPS).decode_batch([(1, 10, changed)])) == story(one_by_one([(1, 10, changed)]))
+        try:
+            read: list[Batch | Undecodable] = [reader.read(changed, 1, 10)]
+        except UndecodableMessage as error:
+            read = [Undecodable(sequence=1, received_ns=10, payload=changed, reason=error.reason)]
+        assert story(read) == story(one_by_one([(1, 10, changed)]))
+
+
+def test_influxdb_tags_and_other_keys_do_not_matter() -> None:
+    def tagged(n: int) -> dict[str, object]:
+        return {**block([T0 + n], x=[1.5]), "influxdb_tags": {"x": {"_field": "x", "ch": 1}}, "more": [n % 2, "é", {}]}
+
+    assert_same_as_one_by_one([packed({"a": tagged(n)}) for n in range(20)])
+
+
+def test_strings_in_two_blocks_are_read_one_by_one_so_that_misfits_keep_their_order() -> None:
+    payloads = [packed({"a": block([T0], s=["on"]), "b": block([T0], s=["on"])}) for _ in range(10)]
+    assert set(sizes(assert_same_as_one_by_one(payloads))) == {1}
+
+
+def test_misfits_of_several_messages_come_message_by_message() -> None:
+    payloads = [packed({"a": block([T0 + n], s=["on"], t=["up"])}) for n in range(6)]
+    last = Decoder(CAPS).decode_batch(records_of(payloads))[-1]
+    assert isinstance(last, Batch)
+    misfits = BlockBuffer("a", ("s", "t"), ("double", "double")).append(last.blocks[0])
+    assert [(misfit.sequence, misfit.field) for misfit in misfits] == [
+        (sequence, name) for sequence in (4, 5, 6) for name in ("s", "t")
+    ]
+
+
+def test_none_in_every_message_is_no_reason_to_unpack() -> None:
+    payloads = [packed({"a": block([T0 + n], x=[None], y=[1.5])}) for n in range(10)]
+    last = assert_same_as_one_by_one(payloads)[-1]
+    assert isinstance(last, Batch)
+    assert last.messages == 7
+    assert isinstance(last.blocks[0].columns[0], Mixed)
+
+
+def can_be_sent(values: Sequence[object]) -> bool:
+    try:
+        packed(values)
+    except (OverflowError, UnicodeError):
+        return False
+    return True
+
+
+EDGES = st.sampled_from([255, 256, 65535, 65536, 2**32, 2**63 - 1, 2**63, -129, -(2**31)])
+WIRE_VALUES = COLUMN_VALUES.filter(can_be_sent) | st.lists(st.integers(-40, 140) | EDGES, max_size=3)
+
+
+@st.composite
+def templates(draw: st.DrawFn) -> tuple[dict[str, object], dict[str, object]]:
+    """Draw a message, and the feed that sends it."""
+    data: dict[str, object] = {}
+    for name in draw(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=2, unique=True)):
+        columns = draw(st.dictionaries(st.sampled_from(["x", "y", "1 z", "é"]), WIRE_VALUES, max_size=3))
+        rows = draw(st.integers(0, 3))
+        even = {field: (values * 3)[:rows] if values else [1.5] * rows for field, values in columns.items()}
+        data[name] = block([T0 + row for row in range(rows)], **(even if draw(st.integers(0, 9)) else columns))
+    return data, feed(address=f"a.b.feeds.{draw(st.sampled_from('cd'))}", session_id=draw(st.sampled_from("st")))
+
+
+def vary(rng: Random, value: Any) -> Any:
+    """Change values to others of the same type."""
+    if isinstance(value, dict):
+        return {key: value[key] if key == "block_name" else vary(rng, value[key]) for key in value}
+    if isinstance(value, list):
+        return [vary(rng, item) for item in value]
+    others: list[Any] = [value]
+    if isinstance(value, bool):
+        others += [not value]
+    elif isinstance(value, int):
+        others += [value ^ 1]
+    elif isinstance(value, float):
+        others += [value + 1, 0.0, -0.0, rng.random()]
+    elif isinstance(value, str) and value.isascii():
+        others += [value.upper(), value[::-1]]
+    return rng.choice(others)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[list[memoryview], list[int]]:
+    """Draw a stream of messages that repeat with other values, with a byte changed now and then, and its lots."""
+    known = draw(st.lists(templates(), min_size=1, max_size=2))
+    rng = draw(st.randoms(use_true_random=True))
+    payloads = []
+    for _ in range(draw(st.integers(0, 30))):
+        data, feed_part = rng.choice(known)
+        payload = bytearray(packed(vary(rng, data), feed_part))
+        if rng.random() < 0.1:
+            payload[rng.randrange(len(payload))] = rng.choice([0, 0x80, 0x92, 0xC0, 0xCB, 0xFF, rng.randrange(256)])
+        payloads.append(memoryview(bytes(payload)))
+    return payloads, sorted(draw(st.lists(st.integers(0, len(payloads)), max_size=2)))
+
+
+@given(streams())
+def test_any_stream_decodes_as_its_messages_do_one_by_one(stream: tuple[list[memoryview], list[int]]) -> None:
+    payloads, lots = stream
+    assert_same_as_one_by_one(payloads, lots)
+
+
+def test_a_feed_whose_layout_never_repeats_is_not_learned_for_ever() -> None:
+    decoder = Decoder(CAPS)
+    payloads = [packed({f"{n:03}": block([T0], x=[1.5])}) for n in range(300)]
+    results = decoder.decode_batch(records_of(payloads))
+    assert story(results) == story(one_by_one(records_of(payloads)))
+    assert set(sizes(results)) == {1}
+
+
+def test_float32_and_unsigned_extremes_are_read_alike() -> None:
+    data = {"a": {"timestamps": [T0], "data": {"x": [0], "u": [2**63 - 1]}}}
+    small = msgpack.packb([{"a": {"timestamps": [1.0], "data": {"x": [1.5]}}}, FEED], use_single_float=True)
+    assert_same_as_one_by_one([packed(data)] * 5 + [memoryview(small)] * 5)
