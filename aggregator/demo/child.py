@@ -1,11 +1,11 @@
-"""A child process in a process group of its own, so that nothing it starts can be left behind."""
+"""A child process in a session of its own, so that nothing it starts can be left behind."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class ChildProcess:
         self._environment = dict(environment or {})
         self._stop_signal = stop_signal
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_over = False
 
     @property
     def pid(self) -> int:
@@ -59,10 +60,12 @@ class ChildProcess:
         if self.is_running:
             return
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._is_over = False
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is a list made by this program
                 self.command,
-                env=os.environ | self._environment,
+                # A folder of the name of one of our packages where the user happens to be is not ours to import.
+                env=os.environ | {"PYTHONSAFEPATH": "1"} | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -76,7 +79,7 @@ class ChildProcess:
 
     def send_to_group(self, number: signal.Signals) -> None:
         """Send a signal to the program and to all that it started."""
-        if self._process:
+        if self._process and not self._is_over:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
@@ -97,13 +100,29 @@ class ChildProcess:
         int | None
             Its exit code; None when it was never started.
         """
-        if self._process is None:
-            return None
+        if self._process is None or self._is_over:
+            return self.exit_code
         self.request_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
-        self.send_to_group(signal.SIGKILL)
+        for pid in self.session_members():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # Afterwards its process id may become somebody else's.
+        self._is_over = True
         return self._process.wait()
+
+    def session_members(self) -> list[int]:
+        """Find all living processes of the program's session, whatever groups they have made for themselves.
+
+        Returns
+        -------
+        list[int]
+            Their process ids; empty when the program and everything it started is gone.
+        """
+        if self._process is None or self._is_over:
+            return []
+        return [pid for pid, session in _sessions() if session == self._process.pid]
 
     def log_tail(self, lines: int = 20) -> str:
         """Give the last lines of what the program has said.
@@ -121,3 +140,16 @@ class ChildProcess:
         if not self.log_path.exists():
             return ""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _sessions() -> Iterator[tuple[int, int]]:
+    """Give process id and session of every process that lives (Linux: proc(5), fields 3 and 6 of stat)."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            state, _parent, _group, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if state not in "ZX":
+            yield int(entry.name), int(session)
