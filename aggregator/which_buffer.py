@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aggregator.buffer import SHARED_MEMORY, default_directory
 from aggregator.errors import BufferDirectoryError
+from aggregator.locks import INGEST_LOCK, WRITER_LOCK, is_held
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         default=os.environ.get("INSTANCE_ID"),
         help="the recorder's OCS instance-id, for the default buffer directory (default: $INSTANCE_ID, or the only "
-        "recorder on this machine)",
+        "recorder that runs here)",
     )
 
 
@@ -42,16 +43,23 @@ def find(arguments: argparse.Namespace, shared_memory: Path = SHARED_MEMORY) -> 
         return _existing(arguments.buffer_dir)
     if arguments.instance_id is not None:
         return _existing(default_directory(arguments.instance_id))
-    found = sorted(path for path in shared_memory.glob("hkagg-*") if path.is_dir())
-    if len(found) == 1:
-        return found[0]
+    found = sorted(path for path in shared_memory.glob("hkagg-*") if path.is_dir() and _is_ours(path))
+    running = [path for path in found if is_held(path / INGEST_LOCK) or is_held(path / WRITER_LOCK)]
     if not found:
         raise BufferDirectoryError("no recorder has run on this machine since it booted: give --buffer-dir if one has")
-    names = ", ".join(path.name.removeprefix("hkagg-") for path in found)
-    raise BufferDirectoryError(f"several recorders have run on this machine: give --instance-id, one of {names}")
+    if len(found) > 1 and len(running) != 1:
+        names = ", ".join(path.name.removeprefix("hkagg-") for path in running or found)
+        raise BufferDirectoryError(f"there are several recorders on this machine: give --instance-id, one of {names}")
+    return (running or found)[0]
 
 
 def _existing(path: Path) -> Path:
     if not path.is_dir():
         raise BufferDirectoryError(f"there is no buffer directory {path}: no recorder has run on it")
+    if not _is_ours(path):
+        raise BufferDirectoryError(f"the buffer directory {path} is another user's: ask as that user")
     return path
+
+
+def _is_ours(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK)

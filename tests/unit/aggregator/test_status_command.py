@@ -136,6 +136,15 @@ def test_several_recorders_are_named_so_that_one_can_be_chosen(shared_memory: Pa
         found(shared_memory)
 
 
+def test_the_only_recorder_that_runs_is_meant_among_several(shared_memory: Path) -> None:
+    for name in ("south", "north"):
+        (shared_memory / f"hkagg-{name}").mkdir()
+    lock = ProcessLock(shared_memory / "hkagg-south" / WRITER_LOCK)
+    lock.acquire()
+    assert found(shared_memory) == shared_memory / "hkagg-south"
+    lock.release()
+
+
 def test_no_recorder_at_all_is_said(shared_memory: Path) -> None:
     with pytest.raises(BufferDirectoryError, match="no recorder has run"):
         found(shared_memory)
