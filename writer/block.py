@@ -84,9 +84,7 @@ class BlockBuffer:
         self.name = name
         self.fields = fields
         self._times = Column(Kind.INT)
-        self._columns = {
-            field: Column(Kind(kind)) for field, kind in zip(fields, kinds or ("undecided",) * len(fields), strict=True)
-        }
+        self._columns = [Column(Kind(kind)) for kind in kinds or (Kind.UNDECIDED,) * len(fields)]
 
     @property
     def rows(self) -> int:
@@ -96,17 +94,17 @@ class BlockBuffer:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What the columns hold, in the order of the fields, for the checkpoint."""
-        return tuple(column.kind.value for column in self._columns.values())
+        return tuple(column.kind.value for column in self._columns)
 
     @property
     def nbytes(self) -> int:
         """Bytes that the rows take in a frame."""
-        return self._times.nbytes + sum(column.nbytes for column in self._columns.values())
+        return self._times.nbytes + sum(column.nbytes for column in self._columns)
 
     @property
     def integers_widened(self) -> int:
         """Integers beyond 64 bits that were kept as doubles, ever."""
-        return sum(column.integers_widened for column in self._columns.values())
+        return sum(column.integers_widened for column in self._columns)
 
     def append(self, rows: Rows) -> list[BlockMisfit]:
         """Append the rows of one or more messages.
@@ -126,23 +124,28 @@ class BlockBuffer:
         ValueError
             When the rows have other fields than this block; nothing is appended then.
         """
-        if rows.fields != self.fields and set(rows.fields) != self._columns.keys():
-            raise ValueError(f"block {self.name!r} has other fields than the rows given to it")
+        columns = self._columns if rows.fields == self.fields else self._columns_of(rows.fields)
         self._times.extend(Numbers((rows.times * G3_TICKS_PER_SECOND).astype(np.int64)))
         misfits: list[BlockMisfit] = []
-        for field, values in zip(rows.fields, rows.columns, strict=True):
-            found = self._columns[field].extend(values)
+        for index, (column, values) in enumerate(zip(columns, rows.columns, strict=True)):
+            found = column.extend(values)
             if found:
-                misfits += _located(found, rows, field)
+                misfits += _located(found, rows, rows.fields[index])
         if len(rows.sequences) > 1:
             # Each message's misfits in one piece, as if the messages had come one by one.
             misfits.sort(key=attrgetter("sequence"))
         return misfits
 
+    def _columns_of(self, fields: tuple[str, ...]) -> list[Column]:
+        by_field = dict(zip(self.fields, self._columns, strict=True))
+        if by_field.keys() != set(fields):
+            raise ValueError(f"block {self.name!r} has other fields than the rows given to it")
+        return [by_field[field] for field in fields]
+
     def snapshot(self) -> BlockData:
         """Return all rows in time order, rows of one time as they came; valid until the next append or clear."""
         times: NDArray[np.int64] = self._times.take()  # type: ignore[assignment]
-        columns = tuple(column.take() for column in self._columns.values())
+        columns = tuple(column.take() for column in self._columns)
         if np.any(times[1:] < times[:-1]):
             order = np.argsort(times, kind="stable")
             times = times[order]
@@ -152,7 +155,7 @@ class BlockBuffer:
     def clear(self) -> None:
         """Forget the rows, keep what the columns hold and their memory."""
         self._times.clear()
-        for column in self._columns.values():
+        for column in self._columns:
             column.clear()
 
 

@@ -18,7 +18,7 @@ from aggregator.errors import UndecodableMessage
 from aggregator.settings import Caps
 from writer.message import RejectedBlock, RejectedRow, Rows
 from writer.names import mended
-from writer.values import Mixed, Numbers, Strings, Values, classify
+from writer.values import Mixed, Numbers, Strings, Values, classify, classify_all
 
 EARLIEST_S = 0.0
 LATEST_S = 7_258_118_400.0
@@ -59,16 +59,16 @@ def read_block(name: object, block: object, sequence: int, caps: Caps) -> Rows |
     timestamps, data = block["timestamps"], block["data"]  # type: ignore[index]
     if not timestamps:
         return None
-    stamps, columns = classify(timestamps), tuple(map(classify, data.values()))
+    stamps, columns = classify(timestamps), classify_all([*data.values()])
     for values in (stamps, *columns):
         if isinstance(values, Mixed):
             check_depth(values.items, caps.depth - _VALUE_DEPTH + 1)
     times = _times(stamps)
     good = in_archivable_years(times)
-    if not good.any():
-        return _rejected_block(name, block, _time_fault(timestamps[0]), sequence, caps)
     bad_rows: tuple[RejectedRow, ...] = ()
     if not good.all():
+        if not good.any():
+            return _rejected_block(name, block, _time_fault(timestamps[0]), sequence, caps)
         bad = np.flatnonzero(~good).tolist()
         bad_rows = tuple(_rejected_row(row, timestamps[row], columns, sequence) for row in bad)
         times, columns = times[good], tuple(_kept(values, good) for values in columns)
@@ -121,9 +121,9 @@ def _data_fault(data: object, rows: int, caps: Caps) -> str:
         return "no-fields"
     if len(data) > caps.fields_per_block:
         return "too-many-fields"
-    if not all(isinstance(values, list) for values in data.values()):
+    if set(map(type, data.values())) != {list}:
         return "not-lists"
-    return "" if all(len(values) == rows for values in data.values()) else "lengths-differ"
+    return "" if set(map(len, data.values())) == {rows} else "lengths-differ"
 
 
 def _printable(name: object) -> str:

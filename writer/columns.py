@@ -44,6 +44,9 @@ _DTYPES: dict[Kind, np.dtype[np.generic]] = {
     Kind.INT: np.dtype(np.int64),
     Kind.DOUBLE: np.dtype(np.float64),
 }
+_UNDECIDED = np.dtype(np.uint64)
+"""Of the size of a double, and no type that values come in: the first ones always widen the column."""
+
 _KINDS = {"b": Kind.BOOL, "i": Kind.INT, "f": Kind.DOUBLE}
 _WIDTHS = {Kind.UNDECIDED: 0, Kind.BOOL: 1, Kind.INT: 2, Kind.DOUBLE: 3}
 
@@ -86,7 +89,7 @@ class Column:
     def __init__(self, kind: Kind = Kind.UNDECIDED) -> None:
         self._kind = kind
         self._rows = 0
-        self._array: NDArray[np.generic] = np.empty(0, _DTYPES.get(kind, np.float64))
+        self._array: NDArray[np.generic] = np.empty(0, _DTYPES.get(kind, _UNDECIDED))
         self._texts: list[str] = []
         self._text_bytes = 0
         self.integers_widened = 0
@@ -120,8 +123,7 @@ class Column:
             The values that were replaced; `None` is replaced too, but is no misfit.
         """
         if isinstance(values, Numbers) and self._kind is not Kind.STRING:
-            self._append_numbers(values.array)
-            return []
+            return self._append_numbers(values.array)
         items: Sequence[object] = values.array.tolist() if isinstance(values, Numbers) else values.items
         if not items:
             return []
@@ -138,8 +140,10 @@ class Column:
         """
         if self._kind is Kind.STRING:
             return self._texts
-        if self._rows:
-            self._widen(Kind.DOUBLE if self._kind is Kind.UNDECIDED else self._kind)
+        if self._kind is Kind.UNDECIDED:
+            if not self._rows:
+                return np.empty(0)
+            self._widen(Kind.DOUBLE)
         taken: NumberArray = self._array[: self._rows]  # type: ignore[assignment]
         return taken
 
@@ -149,13 +153,15 @@ class Column:
         self._texts.clear()
         self._text_bytes = 0
 
-    def _append_numbers(self, array: NumberArray) -> None:
+    def _append_numbers(self, array: NumberArray) -> list[Misfit]:
+        if array.dtype is not self._array.dtype:
+            self._widen(_KINDS[array.dtype.kind])
         end = self._rows + len(array)
-        self._widen(_KINDS[array.dtype.kind])
         if end > len(self._array):
             self._array = self._copied(self._array.dtype, max(FIRST_CAPACITY, 2 * len(self._array), end))
         self._array[self._rows : end] = array
         self._rows = end
+        return []
 
     def _append_mixed(self, items: Sequence[object]) -> list[Misfit]:
         types = set(map(type, items))

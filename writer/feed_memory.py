@@ -52,6 +52,10 @@ class FeedMemory:
                 return known
         return None
 
+    def at_end(self, payload: memoryview, start: int) -> KnownFeed | None:
+        """Return the known feed part that starts at an offset and ends with the payload."""
+        return self._feeds.get(bytes(payload[start:])) if len(payload) - start <= LONGEST_FEED_BYTES else None
+
     def remember(self, payload: memoryview, header: FeedHeader) -> None:
         """Remember the feed part of a valid message."""
         nbytes = len(payload) - second_of_pair(payload)

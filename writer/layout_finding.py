@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -15,7 +15,7 @@ from aggregator.settings import Caps
 from writer.elements import NumberElement, are_alike, element_at
 from writer.layouts import BlockSpans, Span
 from writer.names import mended
-from writer.unpacking import READING
+from writer.unpacking import PAIR, READING
 
 NONE = 0xC0
 _SIZE_FORMATS = {1: ">B", 2: ">H", 4: ">I"}
@@ -25,25 +25,38 @@ class _UnusualError(Exception):
     """The walk does not know what it sees."""
 
 
-def find_blocks(payload: memoryview, feed_bytes: int, caps: Caps) -> tuple[BlockSpans, ...] | None:
+class FoundBlocks(NamedTuple):
+    """The data part of a message.
+
+    Parameters
+    ----------
+    blocks
+        Where its blocks are.
+    end
+        Where it ends and the feed part begins.
+    """
+
+    blocks: tuple[BlockSpans, ...]
+    end: int
+
+
+def find_blocks(payload: memoryview, caps: Caps) -> FoundBlocks | None:
     """Find where the blocks of a message are.
 
     Parameters
     ----------
     payload
-        A whole message: a pair of a map and a feed part.
-    feed_bytes
-        How many bytes the feed part takes at its end.
+        What should be a pair of a map and a feed part; the feed part is not looked at.
     caps
         How much one message or block may bring.
 
     Returns
     -------
-    tuple of BlockSpans or None
+    FoundBlocks or None
         None when the message brings anything but plain blocks with rows of equal types by field.
     """
     try:
-        return _Walk(payload, len(payload) - feed_bytes, caps).blocks()
+        return _Walk(payload, caps).found()
     except (_UnusualError, IndexError, struct.error, ValueError, TypeError, OverflowError, MemoryError):
         # The walk ran out of bytes, or met a name or a passed-over object that cannot be read.
         return None
@@ -54,14 +67,17 @@ def find_blocks(payload: memoryview, feed_bytes: int, caps: Caps) -> tuple[Block
 class _Walk:
     """A position in a message that moves on over what is read."""
 
-    def __init__(self, payload: memoryview, end: int, caps: Caps) -> None:
+    def __init__(self, payload: memoryview, caps: Caps) -> None:
         self._payload = payload
-        self._end = end
+        self._end = len(payload)
         self._caps = caps
-        self._at = 1
+        self._at = 0
 
-    def blocks(self) -> tuple[BlockSpans, ...]:
+    def found(self) -> FoundBlocks:
         """Read the data part."""
+        if self._payload[0] != PAIR:
+            raise _UnusualError
+        self._at = 1
         count = self._size(0x80, 0xDE)
         if count > self._caps.blocks_per_feed:
             raise _UnusualError
@@ -69,9 +85,9 @@ class _Walk:
         for _ in range(count):
             name = self._text()
             found[name] = self._block(name)
-        if len(found) != count or self._at != self._end:
+        if len(found) != count:
             raise _UnusualError
-        return tuple(found.values())
+        return FoundBlocks(tuple(found.values()), self._at)
 
     def _block(self, name: str) -> BlockSpans:
         name.encode()

@@ -73,10 +73,12 @@ class LayoutMemory:
             return
         shelf.unmatched = 0
         shelf.learn_at *= 2
-        blocks = find_blocks(payload, feed.nbytes, self._caps)
+        found = find_blocks(payload, self._caps)
+        if found is None or found.end != len(payload) - feed.nbytes:
+            return
         # Values that may not fit are kept by message, and their order holds for one block of several messages only.
-        if blocks and sum(block.may_misfit for block in blocks) <= 1:
-            layout = Layout(payload, blocks)
+        if sum(block.may_misfit for block in found.blocks) <= 1:
+            layout = Layout(payload, found.blocks)
             self._nbytes += layout.nbytes
             shelf.layouts = [layout, *shelf.layouts[: LAYOUTS_PER_SHELF - 1]]
 

@@ -53,12 +53,11 @@ class MessageReader:
         """
         if len(payload) > self._caps.message_bytes:
             raise UndecodableMessage("too-large")
-        feed = self._feeds.find(payload)
-        if feed is not None and len(payload) >= WALKED_BYTES:
-            blocks = self._walked(payload, feed, sequence)
-            if blocks is not None:
-                return _batch(feed.header, blocks, sequence, received_ns)
-        data, header = self._unpacked(payload, feed)
+        if len(payload) >= WALKED_BYTES:
+            batch = self._walked(payload, sequence, received_ns)
+            if batch is not None:
+                return batch
+        data, header = self._unpacked(payload)
         if not isinstance(data, dict):
             raise UndecodableMessage("bad-data")
         if len(data) > self._caps.blocks_per_feed:
@@ -68,14 +67,18 @@ class MessageReader:
         rejected = tuple([part for part in found if isinstance(part, RejectedBlock)])
         return _batch(header, blocks, sequence, received_ns, rejected)
 
-    def _walked(self, payload: memoryview, feed: KnownFeed, sequence: int) -> tuple[Rows, ...] | None:
-        blocks = find_blocks(payload, feed.nbytes, self._caps)
-        if blocks is None:
+    def _walked(self, payload: memoryview, sequence: int, received_ns: int) -> Batch | None:
+        found = find_blocks(payload, self._caps)
+        feed = self._feeds.at_end(payload, found.end) if found else None
+        if found is None or feed is None:
             return None
         messages = Messages(joined=payload, nbytes=len(payload), sequences=(sequence,))
-        return read_rows(blocks, messages, 0, 1) if have_good_times(blocks, messages).all() else None
+        if not have_good_times(found.blocks, messages).all():
+            return None
+        return _batch(feed.header, read_rows(found.blocks, messages, 0, 1), sequence, received_ns)
 
-    def _unpacked(self, payload: memoryview, feed: KnownFeed | None) -> tuple[object, FeedHeader]:
+    def _unpacked(self, payload: memoryview) -> tuple[object, FeedHeader]:
+        feed = self._feeds.find(payload)
         if feed is not None:
             with suppress(UndecodableMessage):
                 return unpacked(payload[1 : -feed.nbytes]), feed.header

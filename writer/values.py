@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -66,6 +68,30 @@ class Mixed:
 
 
 Values: TypeAlias = Numbers | Strings | Mixed
+
+
+def classify_all(columns: Sequence[list[object]]) -> tuple[Values, ...]:
+    """Sort the values of all fields of a block, at once where they are all of one number type.
+
+    Parameters
+    ----------
+    columns
+        One list per field, all of the same length.
+
+    Returns
+    -------
+    tuple of Values
+        What `classify` gives for each of them.
+    """
+    types = set(map(type, chain.from_iterable(columns)))
+    dtype = _DTYPES.get(types.pop()) if len(types) == 1 else None
+    if dtype is None:
+        return tuple(map(classify, columns))
+    shape = len(columns), len(columns[0])
+    try:
+        return tuple(map(Numbers, np.fromiter(chain.from_iterable(columns), dtype, shape[0] * shape[1]).reshape(shape)))
+    except OverflowError:
+        return tuple(map(classify, columns))
 
 
 def classify(values: list[object]) -> Values:

@@ -183,6 +183,15 @@ def test_every_single_changed_byte_of_a_long_message_is_noticed() -> None:
         assert story(read) == story(one_by_one([(1, 10, changed)]))
 
 
+def test_long_messages_of_changing_lengths_are_decoded_alike() -> None:
+    payloads = []
+    for rows in range(500, 530):
+        stamps = [T0 + n for n in range(rows)]
+        columns = {"x": [1.5 * n for n in range(rows)], "n": [2**20 + n for n in range(rows)], "s": ["on"] * rows}
+        payloads.append(packed({"a": block(stamps, **columns), "b": block(stamps, x=[n % 7 > 2 for n in range(rows)])}))
+    assert_same_as_one_by_one(payloads)
+
+
 def test_influxdb_tags_and_other_keys_do_not_matter() -> None:
     def tagged(n: int) -> dict[str, object]:
         return {**block([T0 + n], x=[1.5]), "influxdb_tags": {"x": {"_field": "x", "ch": 1}}, "more": [n % 2, "é", {}]}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.writer.junk import ANYTHING
-from writer.values import Mixed, Numbers, Strings, classify
+from writer.values import Mixed, Numbers, Strings, Values, classify, classify_all
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,21 @@ def test_no_value_is_lost_or_changed(values: list[object]) -> None:
     assert len(found) == len(values)
     part = found.part(slice(1, 3))
     assert repr(part.array.tolist() if isinstance(part, Numbers) else part.items) == repr(values[1:3])
+
+
+def story(values: Values) -> str:
+    return repr((values.array.dtype, values.array.tolist()) if isinstance(values, Numbers) else values)
+
+
+@given(st.integers(1, 3).flatmap(lambda rows: st.lists(st.lists(ANYTHING, min_size=rows, max_size=rows), min_size=1)))
+def test_the_fields_of_a_block_are_sorted_as_each_would_be_alone(columns: list[list[object]]) -> None:
+    assert list(map(story, classify_all(columns))) == [story(classify(values)) for values in columns]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [[[1, 2], [3, 4]], [[1.5], [math.nan]], [[True], [False]], [["a"], ["b"]], [[1], [2**63]], [[1], [1.5]], [[]]],
+    ids=repr,
+)
+def test_fields_of_one_type_are_sorted_as_each_would_be_alone(columns: list[list[object]]) -> None:
+    assert list(map(story, classify_all(columns))) == [story(classify(values)) for values in columns]
