@@ -153,11 +153,11 @@ FLOAT64_ELEMENT = _number(0xCB, ">f8")
 POSITIVE_FIXINT = NumberElement(mask=b"\x80", bits=b"\x00", header_bytes=0, wire=np.dtype("i1"), native=INT64)
 NEGATIVE_FIXINT = NumberElement(mask=b"\xe0", bits=b"\xe0", header_bytes=0, wire=np.dtype("i1"), native=INT64)
 
+# float32 (0xca) is missing: agents send doubles, and numpy warns of some NaN when it widens them.
 _ELEMENTS: dict[int, Element] = {
     0xC0: NoneElement(),
     0xC2: BoolElement(),
     0xC3: BoolElement(),
-    0xCA: _number(0xCA, ">f4"),
     0xCB: FLOAT64_ELEMENT,
     0xCC: _number(0xCC, ">u1"),
     0xCD: _number(0xCD, ">u2"),

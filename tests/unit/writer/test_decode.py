@@ -293,7 +293,22 @@ def test_a_feed_whose_layout_never_repeats_is_not_learned_for_ever() -> None:
     assert set(sizes(results)) == {1}
 
 
-def test_float32_and_unsigned_extremes_are_read_alike() -> None:
-    data = {"a": {"timestamps": [T0], "data": {"x": [0], "u": [2**63 - 1]}}}
-    small = msgpack.packb([{"a": {"timestamps": [1.0], "data": {"x": [1.5]}}}, FEED], use_single_float=True)
-    assert_same_as_one_by_one([packed(data)] * 5 + [memoryview(small)] * 5)
+SIGNALLING = {
+    "a double": (b"\xcb\x3f\xf8" + bytes(6), b"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x01"),
+    "a float32": (b"\xca\x3f\xc0\x00\x00", b"\xca\x7f\xa0\x00\x00"),
+}
+
+
+@pytest.mark.parametrize(("usual", "signalling"), SIGNALLING.values(), ids=SIGNALLING)
+@pytest.mark.parametrize("in_timestamps", [False, True])
+def test_a_signalling_nan_is_not_a_number_and_no_warning(usual: bytes, signalling: bytes, in_timestamps: bool) -> None:
+    def message(number: bytes) -> memoryview:
+        stamp, value = (number, usual) if in_timestamps else (usual, number)
+        data = b"\x81\xa1a\x82\xaatimestamps\x91" + stamp + b"\xa4data\x81\xa1x\x91" + value
+        return memoryview(b"\x92" + data + msgpack.packb(FEED))
+
+    assert_same_as_one_by_one([message(usual)] * 9 + [message(signalling)] * 3)
+
+
+def test_the_largest_integers_are_read_alike() -> None:
+    assert_same_as_one_by_one([packed({"a": block([T0], u=[n], i=[-n])}) for n in range(2**63 - 9, 2**63)])
