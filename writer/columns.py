@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from writer.values import NumberArray, Numbers, Values
 
 FIRST_CAPACITY = 64
+MODEST_CAPACITY = 4096
+"""Rows that a column may always keep memory for; what a burst needed beyond is given back."""
+
 _INTEGERS = frozenset({bool, int})
 _NUMBERS = frozenset({bool, int, float})
 _NUMBERS_OR_NONE = frozenset({bool, int, float, type(None)})
@@ -148,7 +151,9 @@ class Column:
         return taken
 
     def clear(self) -> None:
-        """Forget the rows, keep what the column holds and its memory."""
+        """Forget the rows, keep what the column holds and its memory, unless that was far too much for them."""
+        if len(self._array) > max(MODEST_CAPACITY, 4 * self._rows):
+            self._array = np.empty(max(MODEST_CAPACITY, 2 * self._rows), self._array.dtype)
         self._rows = 0
         self._texts.clear()
         self._text_bytes = 0

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.writer.junk import COLUMN_VALUES
-from writer.columns import Column, Kind, Misfit
+from writer.columns import MODEST_CAPACITY, Column, Kind, Misfit
 from writer.values import classify
 
 NAN = math.nan
@@ -167,6 +167,24 @@ def test_a_column_uses_its_memory_again_for_the_next_frame() -> None:
     assert isinstance(first, np.ndarray)
     assert isinstance(second, np.ndarray)
     assert np.shares_memory(first, second)
+
+
+def capacity(column: Column) -> int:
+    found = column.take()
+    assert isinstance(found, np.ndarray)
+    assert isinstance(found.base, np.ndarray)
+    return len(found.base)
+
+
+def test_a_column_gives_back_the_memory_of_a_burst() -> None:
+    column, _ = filled([float(n) for n in range(100_000)])
+    column.clear()
+    column.extend(classify([1.5]))
+    assert capacity(column) == 100_000
+    column.clear()
+    column.extend(classify([2.5]))
+    assert capacity(column) == MODEST_CAPACITY
+    assert taken(column) == [2.5]
 
 
 def test_a_column_grows_through_many_small_messages() -> None:
