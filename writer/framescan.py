@@ -17,10 +17,14 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 from crc32c import crc32c
+
+from writer.frame_batch import FrameBatch
 
 HEADER = struct.Struct("<BIiI")
 LENGTH = struct.Struct("<Q")
@@ -33,6 +37,10 @@ LONGEST_NAME = 4096
 """Names are a few letters; the limits keep a scan of garbage short."""
 
 CHUNK_BYTES = 1 << 17
+
+SMALL_FRAME_BYTES = 1 << 13
+WINDOW_BYTES = 1 << 21
+"""Frames smaller than the one are looked for in windows of the other, many at a time."""
 
 
 class FrameFault(str, enum.Enum):
@@ -88,12 +96,15 @@ def scan_frames(source: Path | int) -> Iterator[FrameSpan]:
     """
     with _opened(source) as stream:
         size = stream.seek(0, os.SEEK_END)
-        offset = 0
+        many = _ManyFrames(stream.fileno(), size)
+        offset = previous_bytes = 0
         while offset < size:
-            stream.seek(offset)
-            span = _FrameReader(stream, offset, size).read()
-            yield span
-            offset = span.end
+            spans = many.read(offset) if previous_bytes < SMALL_FRAME_BYTES else []
+            if not spans:
+                stream.seek(offset)
+                spans = [_FrameReader(stream, offset, size).read()]
+            yield from spans
+            offset, previous_bytes = spans[-1].end, spans[-1].length
 
 
 def read_frames(path: Path) -> Iterator[tuple[FrameSpan, bytes]]:
@@ -117,6 +128,36 @@ def _opened(source: Path | int) -> AbstractContextManager[BinaryIO]:
 class _Bad(Exception):  # noqa: N818 - never leaves this module
     def __init__(self, fault: FrameFault) -> None:
         self.fault = fault
+
+
+class _ManyFrames:
+    """Reads many frames at once from a window of a file, which moves on with them."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._size = size
+        self._begin = self._end = 0
+        self._window = np.empty(min(WINDOW_BYTES, size), dtype=np.uint8)
+        self._batch: FrameBatch | None = None
+
+    def read(self, offset: int) -> list[FrameSpan]:
+        """Return the frames from `offset` on that can be told from the window; none is for the other reader."""
+        if self._batch is None or offset > (self._begin + self._end) // 2:
+            self._move(offset)
+        return self._spans(offset) if self._batch else []
+
+    def _move(self, offset: int) -> None:
+        length = os.preadv(self._descriptor, [self._window.data], offset)
+        self._begin, self._end = offset, min(offset + length, self._size)
+        self._batch = FrameBatch(self._window[: self._end - offset])
+
+    def _spans(self, offset: int) -> list[FrameSpan]:
+        run = self._batch.run_from(offset - self._begin) if self._batch else None
+        if run is None:
+            return []
+        faults = [None if right else FrameFault.CHECKSUM for right in run.is_right.tolist()]
+        offsets, lengths = (run.offsets + self._begin).tolist(), (run.ends - run.offsets).tolist()
+        return list(map(FrameSpan, offsets, lengths, repeat("H"), faults))
 
 
 class _FrameReader:

@@ -169,3 +169,46 @@ def test_a_frame_larger_than_any_buffer_is_checked_to_its_end(path: Path) -> Non
 )
 def test_no_bytes_whatever_break_the_scan(path: Path, start: int, junk: bytes, end: int) -> None:
     faults(path, FRAMES[0] + DATA[:start] + junk + DATA[end:])
+
+
+def numbered(rows: int) -> bytes:
+    times = np.arange(rows)
+    return data_frame(
+        SESSION,
+        prov_id=rows,
+        address="a.b.feeds.c",
+        provider_session_id="1",
+        timestamp_s=2.0,
+        blocks=[BlockData(name="b", times_g3=times, fields=("x",), columns=(np.linspace(0, 1, rows),))],
+    )
+
+
+@pytest.mark.parametrize("sizes", [[1] * 5000, [1, 100_000] * 5, [2, 700, 3000, 90_000, 1] * 20])
+def test_frames_of_any_size_are_found_in_any_order(path: Path, sizes: list[int]) -> None:
+    frames = {rows: numbered(rows) for rows in set(sizes)}
+    path.write_bytes(b"".join(frames[rows] for rows in sizes))
+    assert [span.length for span in scan_frames(path)] == [len(frames[rows]) for rows in sizes]
+    assert all(span.ok for span in scan_frames(path))
+
+
+def test_damage_among_many_small_frames_is_told_of_the_right_ones(path: Path) -> None:
+    content = bytearray(DATA * 6000)
+    broken = [0, 1, 17, 3000, 5998]
+    for number in broken:
+        content[number * len(DATA) + 500] ^= 4
+    found = faults(path, bytes(content) + b"\1" * 30)
+    assert [number for number, fault in enumerate(found) if fault] == [*broken, 6000]
+
+
+def test_bytes_that_look_like_a_frame_inside_of_another_are_part_of_it(path: Path) -> None:
+    nested = handmade_frame([(b"a", FRAMES[0] * 3), (b"b", FRAMES[1][:-2])])
+    assert faults(path, (nested + FRAMES[0]) * 30) == [None] * 60
+
+
+def test_frames_with_many_keys_or_of_other_types_are_found_among_the_usual_ones(path: Path) -> None:
+    odd = handmade_frame([(bytes([65 + number % 26]), b"x") for number in range(40)])
+    scan = handmade_frame([(b"a", b"x")], kind=ord("S"))
+    bare = handmade_frame([])
+    content = (FRAMES[0] + odd + scan + FRAMES[1] + bare) * 40
+    assert faults(path, content) == [None] * 200
+    assert {span.type for span in scan_frames(path)} == {"H", "S"}
