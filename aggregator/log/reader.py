@@ -20,6 +20,8 @@ from aggregator.layout import (
 )
 from aggregator.segment import CorruptSegmentError, Segment, list_segments, open_segment
 
+unpack_head = RECORD_BODY_HEAD.unpack_from
+
 CORRUPT_AFTER_NS = 50_000_000
 """A record that does not check out is read again for this long before it is called corrupt."""
 
@@ -137,21 +139,28 @@ class LogReader:
         segment = self._segment
         assert segment is not None  # noqa: S101 - the caller opened it
         view, words, size = segment.view, segment.words, segment.size_bytes
-        offset, expected = self._offset, self._expected
-        while len(out) < limit and offset + RECORD_HEADER_BYTES <= size:
+        offset, expected, after = self._offset, self._expected, self._after
+        found = len(out)
+        while found < limit and offset + RECORD_HEADER_BYTES <= size:
             commit = words[offset >> 3]
             if commit == 0:
                 break
             end = offset + RECORD_HEADER_BYTES - 1 + (commit & LOW_WORD)
-            record = _checked(view, offset, end, commit, expected) if end <= size else None
-            if record is None:
+            crc, kind, flags, sequence, received_ns = unpack_head(view, offset + CRC_OFFSET)
+            if (
+                sequence != expected
+                or commit >> 32 != expected & LOW_WORD
+                or end > size
+                or crc32c(view[offset + CHECKED_OFFSET : end]) != crc
+            ):
                 self._offset, self._expected = offset, expected
                 if not self._give_up_on_record(now_ns, commit, end):
                     return
                 offset, expected = self._offset, self._expected
                 continue
-            if expected > self._after:
-                out.append(record)
+            if expected > after:
+                out.append(Record(sequence, kind, flags, received_ns, view[offset + RECORD_HEADER_BYTES : end]))
+                found += 1
             offset = (end + 7) & ~7
             expected += 1
             self._suspect_since_ns = None
@@ -255,13 +264,3 @@ def _is_another(listed: tuple[int, Path], current: Segment) -> bool:
         return path.stat().st_ino != current.inode
     except FileNotFoundError:
         return False
-
-
-def _checked(view: memoryview, offset: int, end: int, commit: int, expected: int) -> Record | None:
-    """Return the record at an offset if commit word, sequence number and CRC agree."""
-    crc, kind, flags, sequence, received_ns = RECORD_BODY_HEAD.unpack_from(view, offset + CRC_OFFSET)
-    if sequence != expected or commit >> 32 != expected & LOW_WORD:
-        return None
-    if crc32c(view[offset + CHECKED_OFFSET : end]) != crc:
-        return None
-    return Record(sequence, kind, flags, received_ns, view[offset + RECORD_HEADER_BYTES : end])
