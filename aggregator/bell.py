@@ -7,6 +7,7 @@ log anyway, at the latest after its wait times out.
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,22 @@ SOCKET_NAME = "bell.sock"
 HIGH_WATER = 4
 LARGEST_RING_BYTES = 256
 MOST_RINGS_AT_ONCE = 1000
+
+
+class Ring(enum.IntEnum):
+    """What the writer heard."""
+
+    NONE = 0
+    MORE = 1
+    HURRY = 2
+
+
+def _understood(notice: bytes) -> Ring:
+    """Return what a ring says; one that makes no sense is a ring all the same."""
+    try:
+        return Ring.HURRY if msgpack.unpackb(notice)["hurry"] is True else Ring.MORE
+    except (ValueError, TypeError, KeyError, msgpack.UnpackException):
+        return Ring.MORE
 
 
 class _Socket:
@@ -57,8 +74,15 @@ class Bell:
         self._end.socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         self._end.socket.connect(self._end.endpoint)
 
-    def ring(self, position: Position) -> bool:
+    def ring(self, position: Position, *, hurry: bool = False) -> bool:
         """Announce what is committed, without ever waiting.
+
+        Parameters
+        ----------
+        position : Position
+            The end of the log.
+        hurry : bool
+            Whether somebody waits for the writer, so that it does not wait for more to come.
 
         Returns
         -------
@@ -66,7 +90,7 @@ class Bell:
             False when nobody listens or enough rings are under way already.
         """
         sequence, segment, offset = position
-        notice = msgpack.packb({"sequence": sequence, "segment": segment, "offset": offset})
+        notice = msgpack.packb({"sequence": sequence, "segment": segment, "offset": offset, "hurry": hurry})
         try:
             self._end.socket.send(notice, zmq.NOBLOCK)
         except zmq.Again:
@@ -99,20 +123,21 @@ class BellWaiter:
         finally:
             os.umask(before)
 
-    def wait(self, timeout_s: float) -> bool:
+    def wait(self, timeout_s: float) -> Ring:
         """Wait for a ring, at most `timeout_s` seconds, and swallow all that have come.
 
         Returns
         -------
-        bool
-            Whether there was one.
+        Ring
+            What was heard.
         """
+        heard = Ring.NONE
         if not self._end.socket.poll(int(timeout_s * 1000)):
-            return False
+            return heard
         with contextlib.suppress(zmq.Again):
             for _ in range(MOST_RINGS_AT_ONCE):
-                self._end.socket.recv(zmq.NOBLOCK)
-        return True
+                heard = max(heard, _understood(self._end.socket.recv(zmq.NOBLOCK)))
+        return heard
 
     def close(self) -> None:
         """Close. May be called twice."""

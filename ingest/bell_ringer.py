@@ -1,4 +1,4 @@
-"""Tells the writer what is committed, at most fifty times a second, and keeps the next segment ready."""
+"""Tells the writer what is committed, at most ten times a second, and keeps the next segment ready."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from aggregator.errors import LogSpaceError
 from aggregator.log import Position
 
-PACE_S = 0.02
+PACE_S = 0.1
 """The writer takes many small messages together more cheaply than each for itself, and nobody waits for one."""
 
 log = Logger()
@@ -34,7 +34,7 @@ class Appender(Protocol):
 class Bell(Protocol):
     """Ingest's end of the bell."""
 
-    def ring(self, position: Position) -> bool:
+    def ring(self, position: Position, *, hurry: bool = False) -> bool:
         """Announce what is committed, without waiting."""
 
 
@@ -62,12 +62,15 @@ class BellRinger:
         """Take note of a record; cheap, called for each."""
         if not self._due:
             self._due = True
-            self._reactor.callLater(PACE_S, self.ring)
+            self._reactor.callLater(PACE_S, self._ring, hurry=False)
 
     def ring(self) -> None:
-        """Ring now."""
+        """Ring now, since somebody waits for the writer."""
+        self._ring(hurry=True)
+
+    def _ring(self, *, hurry: bool) -> None:
         self._due = False
-        self._bell.ring(self._appender.position)
+        self._bell.ring(self._appender.position, hurry=hurry)
         if self._appender.wants_next and not self._preparing:
             self._preparing = True
             prepared = deferToThread(self._prepare)

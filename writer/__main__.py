@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from aggregator.bell import BellWaiter
+from aggregator.bell import BellWaiter, Ring
 from aggregator.buffer import prepare_directory
 from aggregator.errors import DiskTroubleError, HkaggError
 from aggregator.locks import INGEST_LOCK, WRITER_LOCK, ProcessLock, is_held
@@ -24,8 +24,8 @@ LOG = logging.getLogger("hkagg.writer")
 
 WAIT_S = 0.1
 """Longest wait for the bell: what a lost ring costs."""
-PACE_S = 0.02
-"""Shortest time between two looks at the log, so that many small messages are taken together."""
+GATHER_S = 0.5
+"""How long messages gather in the log before they are taken: a feed's messages are decoded many at once."""
 STATUS_EVERY_S = 1.0
 STOP_RECORD_WITHIN_S = 5.0
 """How long a writer that is told to stop waits for ingest, told at the same time, to end the session."""
@@ -64,8 +64,7 @@ class Ending:
 
     def is_over(self, service: Service, more: bool, directory: Path) -> bool:
         """Whether to end now, after a step that said whether there is more."""
-        self._look_for_parent()
-        if self._since_s is None:
+        if not self.is_near or self._since_s is None:
             return False
         if service.is_complete and not more:
             return True
@@ -75,6 +74,12 @@ class Ending:
         # What ingest committed last may have come after the last look at the log: look once more.
         looked_since, self._ingest_is_gone = self._ingest_is_gone, True
         return (looked_since and not more) or (self._parent_fd is not None and waited_s > LEFT_ALONE_S)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether this process has been told to end."""
+        self._look_for_parent()
+        return self._since_s is not None
 
     def _look_for_parent(self) -> None:
         if self._parent_fd is None or self._since_s is not None:
@@ -104,10 +109,8 @@ def run(directory: Path, ending: Ending) -> None:
     next_status_s = 0.0
     more = False
     while not ending.is_over(service, more, directory):
-        if not more and not bell.wait(WAIT_S):
-            LOG.debug("no ring")
-        elif not more:
-            time.sleep(PACE_S)
+        if not more:
+            _listen(bell, ending)
         more = service.step(time.time_ns())
         if time.monotonic() >= next_status_s:
             next_status_s = time.monotonic() + STATUS_EVERY_S
@@ -118,6 +121,14 @@ def run(directory: Path, ending: Ending) -> None:
         LOG.warning("%s", error)
     report.publish(service, time.time_ns(), stopped=True)
     bell.close()
+
+
+def _listen(bell: BellWaiter, ending: Ending) -> None:
+    """Wait for a ring, and then for more, unless somebody is waiting for us."""
+    heard = bell.wait(WAIT_S)
+    until_s = time.monotonic() + GATHER_S
+    while heard is Ring.MORE and not ending.is_near and time.monotonic() < until_s:
+        heard = max(heard, bell.wait(WAIT_S))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
-from aggregator.bell import SOCKET_NAME, Bell, BellWaiter
+import zmq
+
+from aggregator.bell import SOCKET_NAME, Bell, BellWaiter, Ring
 from aggregator.log import Position
 
 
 def test_a_ring_wakes_the_writer_and_many_rings_wake_it_once(tmp_path: Path) -> None:
     waiter, bell = BellWaiter(tmp_path), Bell(tmp_path)
     assert bell.ring(Position(1, 1, 64))
-    assert waiter.wait(10)
+    assert waiter.wait(10) is Ring.MORE
     for sequence in range(3):
         bell.ring(Position(sequence, 1, 64))
     assert waiter.wait(10)
@@ -20,6 +23,26 @@ def test_a_ring_wakes_the_writer_and_many_rings_wake_it_once(tmp_path: Path) -> 
     bell.close()
     bell.close()
     waiter.close()
+    waiter.close()
+
+
+def test_a_hurry_is_heard_among_others_and_nonsense_is_a_ring(tmp_path: Path) -> None:
+    waiter, bell = BellWaiter(tmp_path), Bell(tmp_path)
+    for hurry in (False, True, False):
+        bell.ring(Position(1, 1, 64), hurry=hurry)
+    heard = Ring.NONE
+    while heard is not Ring.HURRY:
+        heard = waiter.wait(10)
+        assert heard is not Ring.NONE
+    stranger: zmq.Socket[Any] = zmq.Context.instance().socket(zmq.PUSH)
+    stranger.connect(f"ipc://{tmp_path / SOCKET_NAME}")
+    stranger.send(b"\xc1")
+    while (heard := waiter.wait(10)) is Ring.HURRY:
+        pass
+    assert heard is Ring.MORE
+    stranger.close(linger=0)
+    zmq.Context.instance().term()
+    bell.close()
     waiter.close()
 
 
