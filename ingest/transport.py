@@ -13,6 +13,7 @@ from twisted.internet import endpoints
 from twisted.internet.ssl import optionsForClientTLS
 
 from aggregator.errors import SettingsError
+from ingest.framing import FeedClientProtocol
 
 # Typed in part and at odds with each other's interfaces, so that mypy would object to each use.
 _factories: Any = autobahn.twisted
@@ -95,7 +96,9 @@ def _rawsocket_factory(session: Any, serializers: list[Any]) -> Any:
 
 
 def _websocket_factory(url: str, session: Any, serializers: list[Any]) -> Any:
-    return _factories.websocket.WampWebSocketClientFactory(lambda: session, url=url, serializers=serializers)
+    factory = _factories.websocket.WampWebSocketClientFactory(lambda: session, url=url, serializers=serializers)
+    factory.protocol = FeedClientProtocol
+    return factory
 
 
 def _endpoint(reactor: Any, host: str, port: int | str, *, secure: bool) -> Any:
