@@ -132,3 +132,11 @@ class ArchiveMissingError(HkaggError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"there is no archive at {path}: name the --data-dir of the recorder")
+
+
+class DemoError(HkaggError):
+    """A program of the demo did not do its part."""
+
+
+class BenchError(HkaggError):
+    """A run of the benchmark came to nothing, so that it has no figures."""

@@ -103,12 +103,14 @@ def verdict_line(verdict: Verdict) -> str:
     return f"The archive is NOT what was published: {found}."
 
 
-def _table(verdict: Verdict) -> Table:
+def _table(verdict: Verdict, *, brief: bool) -> Table:
     table = Table(title=f"{verdict.files} files against the ledgers, in rows", title_justify="left")
     table.add_column("feed", overflow="fold")
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     for address, tally in verdict.feeds.items():
+        if brief and not tally.faults:
+            continue
         table.add_row(address, *_cells(tally), style="red" if tally.faults else None)
     table.add_section()
     table.add_row("all feeds", *_cells(verdict.total), style="bold")
@@ -119,10 +121,10 @@ def _cells(tally: FeedTally) -> list[str]:
     return [f"{getattr(tally, name):,}" for name in _COLUMNS]
 
 
-def _show(verdict: Verdict, console: Console) -> None:
+def _show(verdict: Verdict, console: Console, *, brief: bool) -> None:
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
-    console.print(_table(verdict))
+    console.print(_table(verdict, brief=brief))
     for fault in verdict.faults[:_MOST_FAULTS_SHOWN]:
         console.print(fault, style="red", markup=False)
     if len(verdict.faults) > _MOST_FAULTS_SHOWN:
@@ -164,6 +166,7 @@ def main(argv: Sequence[str]) -> int:
         "--ledger", type=Path, action="append", required=True, help="of a publisher or witness; may be repeated"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--brief", action="store_true", help="leave out of the table what is right")
     arguments = parser.parse_args(argv)
     try:
         verdict = audit(arguments.data_dir, chain.from_iterable(map(read_ledger, arguments.ledger)))
@@ -173,5 +176,5 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         Console().print(_as_json(verdict), markup=False, highlight=False, soft_wrap=True)
     else:
-        _show(verdict, Console(highlight=False))
+        _show(verdict, Console(highlight=False), brief=arguments.brief)
     return 0 if verdict.holds else 1
