@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgpack
 from crc32c import crc32c
 
 from aggregator.counters import Counters
 from aggregator.crash_points import crash_point
 from writer.block import BlockMisfit
 from writer.message import Batch, RejectedRow, Rows, Undecodable
-from writer.quarantine import Entry, Quarantine
+from writer.quarantine import Entry, Quarantine, pack_any
 from writer.values import Numbers
 
 
@@ -86,13 +85,13 @@ class MisfitKeeper:
             address=batch.feed.address,
             block=block,
             field=field,
-            content=packed(original),
+            content=pack_any(original),
         )
         if kept:
             self._counters.add("misfits", 1, reason)
 
     def _put(self, sequence: int, received_ns: int, reason: str, **place: Any) -> bool:
-        part = crc32c(packed([reason, *place.values()]))
+        part = crc32c(pack_any([reason, *place.values()]))
         entry = Entry(sequence=sequence, part=part, received_ns=received_ns, reason=reason, **place)
         before = self._quarantine.discarded
         try:
@@ -104,11 +103,6 @@ class MisfitKeeper:
         self._counters.add("quarantine_discarded", self._quarantine.discarded - before)
         crash_point("writer.quarantined")
         return kept
-
-
-def packed(original: object) -> bytes:
-    """Return msgpack of anything that a decoder can give; what msgpack refuses is kept as its text."""
-    return bytes(msgpack.packb(original, default=repr, unicode_errors="surrogatepass"))
 
 
 def _row_content(row: RejectedRow, fields: tuple[str, ...]) -> dict[str, object]:

@@ -85,7 +85,7 @@ class Quarantine:
         key = (entry.sequence, entry.part)
         if entry.sequence and key in self._known:
             return False
-        packed = msgpack.packb(asdict(entry), unicode_errors="surrogatepass")
+        packed = pack_any(asdict(entry))
         path = self._file_for(len(packed))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -126,6 +126,17 @@ class Quarantine:
         self._sizes[path] = end
 
 
+def pack_any(content: object) -> bytes:
+    """Return msgpack of anything that decoding a message can give; what msgpack refuses is kept as its text.
+
+    Bytes that are no UTF-8 come out of the decoder as escapes, and go back as the bytes that they were.
+    """
+    try:
+        return bytes(msgpack.packb(content, default=repr, unicode_errors="surrogateescape"))
+    except UnicodeEncodeError:
+        return bytes(msgpack.packb(content, default=repr, unicode_errors="surrogatepass"))
+
+
 def quarantine_files(directory: Path) -> list[Path]:
     """Return the quarantine files of a buffer directory, oldest first."""
     return sorted((directory / DIRECTORY_NAME).glob(f"*{SUFFIX}"))
@@ -137,7 +148,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 
 def _walk(raw: bytes) -> Iterator[tuple[Entry, int]]:
-    unpacker = msgpack.Unpacker(max_buffer_size=0, strict_map_key=False, unicode_errors="surrogatepass")
+    unpacker = msgpack.Unpacker(max_buffer_size=0, strict_map_key=False, unicode_errors="surrogateescape")
     unpacker.feed(raw)
     while True:
         try:

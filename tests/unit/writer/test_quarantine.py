@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from writer.quarantine import Entry, Quarantine, quarantine_files, read_entries
+from writer.quarantine import Entry, Quarantine, pack_any, quarantine_files, read_entries
 
 
 def entry(sequence: int, part: int = 0, content: bytes = b"x") -> Entry:
@@ -18,10 +18,17 @@ def kept(directory: Path) -> list[Entry]:
 
 def test_an_entry_comes_back_whole(tmp_path: Path) -> None:
     full = Entry(
-        sequence=1, part=2, received_ns=3, reason="r", address="a.b.c.d", block="\ud800", field="f", content=b"\x00"
+        sequence=1, part=2, received_ns=3, reason="r", address="a.b.c.d", block="\udcff", field="f", content=b"\x00"
     )
     assert Quarantine(tmp_path).put(full)
     assert kept(tmp_path) == [full]
+
+
+def test_anything_that_decoding_gives_can_be_kept(tmp_path: Path) -> None:
+    odd = {"\ud800": [2**64, object, float("nan")], b"bytes": {1: None}, "odd": "\udcff"}
+    assert Quarantine(tmp_path).put(entry(1, content=pack_any(odd)))
+    assert len(kept(tmp_path)) == 1
+    assert pack_any("\udcff") == b"\xa1\xff"
 
 
 def test_a_replay_does_not_put_the_same_part_twice(tmp_path: Path) -> None:
