@@ -168,6 +168,19 @@ class Archive:
         except OSError as error:
             raise DiskTroubleError("cut back", str(path), error) from error
 
+    def finish_cuts(self) -> None:
+        """Cut off what a refused append has left behind and could not cut off at once, if there is such a thing.
+
+        Raises
+        ------
+        DiskTroubleError
+            When the disk still refuses.
+        """
+        try:
+            self._cuts.finish()
+        except OSError as error:
+            raise DiskTroubleError("cut back", str(self._path), error) from error
+
     def close(self) -> None:
         """Close the open file, durable unless the policy is ``never``; without one do nothing.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aggregator.counters import Counters
 from aggregator.crash_points import crash_point
+from aggregator.errors import DiskTroubleError
 from aggregator.records import SessionStart
 from aggregator.settings import Caps, FsyncPolicy
 from writer.archive import Archive
@@ -71,6 +72,7 @@ class Recorder:
         self._commit = commit
         self._frame_session: Session | None = None
         self._file_is_new = False
+        self._file_is_torn = False
         self._pending_values = 0
         self._large: set[Provider] = set()
         self.session: SessionStart | None = None
@@ -87,6 +89,7 @@ class Recorder:
             session_id=start.session_id, start_time_s=start.start_ns / SECOND_NS, description=start.description
         )
         self.archive = Archive(self._operations, Path(start.data_dir), FsyncPolicy(start.fsync))
+        self._file_is_torn = False
         self.log_time_ns = start.start_ns
 
     def open_session(self, start: SessionStart, now_ns: int) -> None:
@@ -111,6 +114,8 @@ class Recorder:
         """
         self.cut(list(self.registry.pending()), high_water=high_water, now_ns=now_ns)
         self.close_file()
+        if self.archive is not None:
+            self.archive.finish_cuts()
         self.forget()
 
     def forget(self) -> None:
@@ -297,10 +302,22 @@ class Recorder:
 
     def _write(self, frames: list[bytes]) -> None:
         assert self.archive is not None  # noqa: S101 - frames are of an open session
-        self.archive.append(frames)
+        try:
+            self.archive.append(frames)
+        except DiskTroubleError:
+            self._file_is_torn = not self.archive.is_open
+            raise
         crash_point("writer.frames-appended")
         self._counters.add("frames", len(frames))
         self._counters.add("bytes_written", sum(map(len, frames)))
+
+    @property
+    def file_to_resume(self) -> tuple[str, int]:
+        """The file that a later writer has to cut back to a length before it goes on; an empty name for none."""
+        archive = self.archive
+        if archive is None or archive.path is None or not (archive.is_open or self._file_is_torn):
+            return "", 0
+        return str(archive.path), archive.valid_length
 
     # Files --------------------------------------------------------------------------------------------------------
 
@@ -347,6 +364,7 @@ class Recorder:
         named = [(p.prov_id, p.feed.address) for p in active]
         head = [session_frame(self._frame_session), status_frame(self._frame_session, timestamp_s, named)]
         self.archive.start_file(now_ns, head)
+        self._file_is_torn = False
         crash_point("writer.file-started")
         for provider in active:
             provider.named_at_s = timestamp_s

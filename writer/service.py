@@ -372,18 +372,17 @@ class Service:
 
     def _save_checkpoint(self) -> int:
         """Save a checkpoint and return the oldest sequence number that it still needs."""
-        recorder, archive = self.recorder, self.recorder.archive
-        session = recorder.session
+        recorder, session = self.recorder, self.recorder.session
         pending = [p.pending_from for p in recorder.registry.pending()]
         replay_from = min(pending, default=self.drained + 1)
-        is_open = session is not None and archive is not None and archive.is_open
+        file, valid_length = recorder.file_to_resume if session else ("", 0)
         checkpoint = Checkpoint(
             log_id=(self._reader.log_id if self._reader else None) or 0,
             drained=max(self.drained, self._counted),
             replay_from=replay_from,
             session=session.to_bytes() if session else b"",
-            file=str(archive.path) if archive and is_open else "",
-            valid_length=archive.valid_length if archive and is_open else 0,
+            file=file,
+            valid_length=valid_length,
             registry=recorder.registry.to_checkpoint(),
             counters=self.counters.snapshot(),
         )

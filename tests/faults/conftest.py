@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from aggregator.buffer import SHARED_MEMORY
 from tests.support.tally import TRIED
 
 
@@ -14,3 +20,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("faults tried")
     for what, times in sorted(TRIED.items()):
         terminalreporter.write_line(f"{times:7d}  {what}")
+
+
+@pytest.fixture
+def shm_path() -> Iterator[Path]:
+    """A directory in memory, for tests that would keep a disk busy with thousands of fsyncs."""
+    parent = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    path = Path(tempfile.mkdtemp(prefix="hkagg-test-", dir=parent))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
