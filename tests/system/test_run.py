@@ -14,8 +14,6 @@ import pytest
 
 from tests.support.wait import wait_until
 
-pytest.importorskip("supervisor")
-
 STAND_IN = """
 import os, signal, sys, time
 from pathlib import Path

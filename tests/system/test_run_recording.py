@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from aggregator.demo.child import ChildProcess
 from aggregator.demo.router import Router, RouterSettings, free_port
 from aggregator.observation import Observation, observe
@@ -20,9 +18,6 @@ from tests.support.archive_check import assert_archive_is_clean
 from tests.support.router import start_and_wait
 from tests.support.site import Site, running_site
 from tests.support.wait import wait_until
-
-pytest.importorskip("supervisor")
-pytest.importorskip("crossbar")
 
 STATUS_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "status.md"
 
