@@ -1,15 +1,41 @@
-"""Checks files and whole archives against everything that their readers rely on."""
+"""Checks files and whole archives against everything that their readers rely on, so3g's own check included."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import Enum
 from pathlib import Path
 
-from writer.frame_rules import FrameRules, Tolerance
-from writer.framescan import FrameSpan, read_frames
-from writer.g3 import HOUSEKEEPING, Frame, HKScanner, frame_from_bytes
+from writer.file_check import FileCheck
+from writer.findings import Finding, Place
+from writer.g3 import Frame, HKScanner
+from writer.rules import Rule
 
 __all__ = ["Tolerance", "check_archive", "check_file"]
+
+
+class Tolerance(Enum):
+    """What a caller may know to be in the recorded data itself and no fault of the recorder."""
+
+    WIDENING = "a column that widens from bool to int to double within a provider"
+    EQUAL_TIMES = "rows of a block with the same timestamp"
+    SCANNER_WARNINGS = "warnings of so3g's HKScanner, as when a feed's clock is off"
+
+
+_TOLERATED = {
+    Tolerance.WIDENING: {Rule.TYPE_WIDENING},
+    Tolerance.EQUAL_TIMES: {Rule.ROW_REPEAT},
+    Tolerance.SCANNER_WARNINGS: {
+        Rule.SCANNER_WARNING,
+        Rule.PROVIDER_RETURNS,
+        Rule.FRAME_ORDER,
+        Rule.FRAME_EARLY,
+        Rule.FRAME_TIME,
+    },
+}
+
+_FEEDS_OWN = frozenset({Rule.TYPE_DRIFT, Rule.ROWS_OVERLAP, Rule.FILE_REACH})
+"""What no recorder can help: a feed's types in another session, and its clock."""
 
 
 def check_archive(data_dir: Path, *, tolerate: Collection[Tolerance] = ()) -> list[str]:
@@ -45,64 +71,33 @@ def check_file(path: Path, *, tolerate: Collection[Tolerance] = ()) -> list[str]
     list[str]
         One sentence per fault, with file and byte offset; empty for a clean file.
     """
-    check = _FileCheck(path, tolerate)
-    try:
-        check.run()
-    except OSError as error:
-        check.report(f"it cannot be read: {error.strerror or error}")
-    return check.faults
+    check = FileCheck(path)
+    report = check.run(on_frame=_So3gCheck(check).show)
+    tolerated = _FEEDS_OWN.union(*(_TOLERATED[each] for each in tolerate))
+    faults = [_sentence(finding) for finding in report.findings.items if finding.rule not in tolerated]
+    if report.error is not None:
+        faults.append(f"{path}: it cannot be read: {report.error.removeprefix(f'{path}: ')}")
+    return faults
 
 
-class _FileCheck:
-    def __init__(self, path: Path, tolerate: Collection[Tolerance]) -> None:
-        self.faults: list[str] = []
-        self._path = path
-        self._tolerate = tolerate
+def _sentence(finding: Finding) -> str:
+    place = "" if finding.offset is None else f"byte {finding.offset}: "
+    return f"{finding.path}: {place}{finding.text}"
+
+
+class _So3gCheck:
+    def __init__(self, check: FileCheck) -> None:
+        self._findings = check.report.findings
         self._scanner = HKScanner()
 
-    def report(self, fault: str, offset: int | None = None) -> None:
-        place = "" if offset is None else f"byte {offset}: "
-        self.faults.append(f"{self._path}: {place}{fault}")
-
-    def run(self) -> None:
-        offset = 0
-        rules = FrameRules(lambda fault: self.report(fault, offset), self._check_place(), self._tolerate)
-        for span, data in read_frames(self._path):
-            offset = span.offset
-            frame = self._load(span, data)
-            if frame is not None and rules.check(frame):
-                self._show_to_so3g(frame, offset)
-        rules.finish()
-
-    def _check_place(self) -> str:
-        stem, folder = self._path.stem, self._path.absolute().parent.name
-        if self._path.suffix != ".g3" or not stem.isdecimal():
-            self.report("its name is not a whole number of seconds and .g3")
-        elif stem[:5] != folder:
-            self.report(f"it belongs into folder {stem[:5]}")
-        return folder if stem[:5] == folder else ""
-
-    def _load(self, span: FrameSpan, data: bytes) -> Frame | None:
-        if span.fault is not None:
-            self.report(f"{span.fault.value}, {span.length} bytes", span.offset)
-            return None
-        if span.type != HOUSEKEEPING:
-            self.report(f"a frame of type {span.type!r} instead of {HOUSEKEEPING!r}", span.offset)
-            return None
-        try:
-            return frame_from_bytes(data)
-        except RuntimeError as error:
-            self.report(f"the G3 library cannot read the frame: {error}", span.offset)
-            return None
-
-    def _show_to_so3g(self, frame: Frame, offset: int) -> None:
+    def show(self, frame: Frame, place: Place) -> None:
         concerns = self._scanner.stats["concerns"]
         before = dict(concerns)
         try:
             self._scanner(frame)
         except Exception as error:  # noqa: BLE001 - whatever so3g stumbles over is the finding
-            self.report(f"so3g's HKScanner fails with {type(error).__name__}: {error}", offset)
-        for kind in ("n_error", "n_warning"):
-            is_tolerated = kind == "n_warning" and Tolerance.SCANNER_WARNINGS in self._tolerate
-            if (new := concerns[kind] - before[kind]) and not is_tolerated:
-                self.report(f"so3g's HKScanner has {new} {kind.removeprefix('n_')}(s) to tell", offset)
+            text = f"so3g's HKScanner fails with {type(error).__name__}: {error}"
+            self._findings.add(Rule.SCANNER_ERROR, place, text)
+        for kind, rule in (("error", Rule.SCANNER_ERROR), ("warning", Rule.SCANNER_WARNING)):
+            if new := concerns[f"n_{kind}"] - before[f"n_{kind}"]:
+                self._findings.add(rule, place, f"so3g's HKScanner has {new} {kind}(s) to tell")

@@ -60,9 +60,9 @@ class FrameBatch:
         self._lengths_at, self._ends = _follow(window, self._starts, self._keys)
 
     @property
-    def starts(self) -> NDArray[np.int64]:
-        """Where the bytes look like those of a whole frame: shape (frames,)."""
-        return self._starts[self._ends > 0]
+    def candidates(self) -> NDArray[np.int64]:
+        """Where a Housekeeping frame may begin, whole in the window or not: shape (frames,)."""
+        return self._starts
 
     def run_from(self, offset: int) -> Run:
         """Return frames from `offset` on; none when there is no whole frame in the window just there."""

@@ -75,18 +75,20 @@ class FrameSpan(NamedTuple):
         return self.offset + self.length
 
 
-def scan_frames(source: Path | int) -> Iterator[FrameSpan]:
+def scan_frames(source: Path | int, offset: int = 0) -> Iterator[FrameSpan]:
     """Go through a file frame by frame.
 
     Parameters
     ----------
     source : Path | int
         A file, or a descriptor open for reading, whose file offset moves.
+    offset : int
+        The byte at which to begin.
 
     Yields
     ------
     FrameSpan
-        Without gaps from offset 0 to the end that the file had at the start. Frames behind one with a wrong
+        Without gaps from `offset` to the end that the file had at the start. Frames behind one with a wrong
         checksum follow; behind any other fault nothing can be found.
 
     Raises
@@ -97,7 +99,7 @@ def scan_frames(source: Path | int) -> Iterator[FrameSpan]:
     with _opened(source) as stream:
         size = stream.seek(0, os.SEEK_END)
         many = _ManyFrames(stream.fileno(), size)
-        offset = previous_bytes = 0
+        previous_bytes = 0
         while offset < size:
             spans = many.read(offset) if previous_bytes < SMALL_FRAME_BYTES else []
             if not spans:
@@ -107,10 +109,18 @@ def scan_frames(source: Path | int) -> Iterator[FrameSpan]:
             offset, previous_bytes = spans[-1].end, spans[-1].length
 
 
-def read_frames(path: Path) -> Iterator[tuple[FrameSpan, bytes]]:
-    """Go through a file as `scan_frames` does, with the bytes of each whole frame, and none of any other."""
+def read_frames(path: Path, spans: Iterator[FrameSpan] | None = None) -> Iterator[tuple[FrameSpan, bytes]]:
+    """Go through a file as `scan_frames` does, with the bytes of each whole frame, and none of any other.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+    spans : Iterator[FrameSpan], optional
+        Its frames, as another scan finds them.
+    """
     with path.open("rb") as stream:
-        for span in scan_frames(path):
+        for span in scan_frames(path) if spans is None else spans:
             yield span, os.pread(stream.fileno(), span.length, span.offset) if span.ok else b""
 
 
