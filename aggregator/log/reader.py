@@ -99,15 +99,17 @@ class LogReader:
         ------
         LogFormatError
             When a segment is foreign or of another format version.
+        OSError
+            When the buffer directory cannot be read; nothing is lost by it.
         """
         out: list[Record] = []
-        while len(out) < limit:
-            if self._segment is None and not self._open_first():
-                break
-            if not self._abandoned:
-                self._read_segment(out, limit, now_ns)
-            if len(out) >= limit or self._suspect_since_ns is not None or not self._open_next(out, limit, now_ns):
-                break
+        try:
+            while len(out) < limit and self._read_on(out, limit, now_ns):
+                pass
+        except OSError:
+            # What has been read must not be lost with it; the next call meets the error again.
+            if not out:
+                raise
         return out
 
     def take_faults(self) -> list[LogFault]:
@@ -190,6 +192,16 @@ class LogReader:
         self._faults.append(
             LogFault(reason=reason, segment=name, offset=offset, first_sequence=self._expected, count=count)
         )
+
+    def _read_on(self, out: list[Record], limit: int, now_ns: int) -> bool:
+        """Read the rest of the segment and enter the next one; False when there is no more for now."""
+        if self._segment is None and not self._open_first():
+            return False
+        if not self._abandoned:
+            self._read_segment(out, limit, now_ns)
+        if len(out) >= limit or self._suspect_since_ns is not None:
+            return False
+        return self._open_next(out, limit, now_ns)
 
     def _open_first(self) -> bool:
         listed = list_segments(self._directory)

@@ -331,3 +331,21 @@ def test_the_appender_reports_when_there_is_no_room_for_a_first_segment(
     monkeypatch.setattr(os, "posix_fallocate", refuse)
     with pytest.raises(LogSpaceError):
         LogAppender(small_buffer(tmp_path), now_ns=NOW)
+
+
+def test_a_directory_that_cannot_be_read_costs_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appender = LogAppender(small_buffer(tmp_path), now_ns=NOW)
+    reader = LogReader(tmp_path)
+    assert reader.poll(NOW) == []
+    appender.append(MESSAGE, b"a", received_ns=NOW)
+
+    def refuse(_: Path) -> list[tuple[int, Path]]:
+        raise OSError(5, os.strerror(5))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("aggregator.log.reader.list_segments", refuse)
+        assert payloads(reader) == [b"a"]
+        with pytest.raises(OSError, match=os.strerror(5)):
+            reader.poll(NOW)
+    appender.append(MESSAGE, b"b", received_ns=NOW)
+    assert payloads(reader) == [b"b"]
