@@ -140,3 +140,10 @@ class DemoError(HkaggError):
 
 class BenchError(HkaggError):
     """A run of the benchmark came to nothing, so that it has no figures."""
+
+
+class CheckingProcessError(HkaggError):
+    """A process that checked files ended before it was done."""
+
+    def __init__(self) -> None:
+        super().__init__("a process that checked files was killed, maybe for want of memory: try again with --jobs 1")

@@ -62,7 +62,7 @@ class BlockRules:
         for field, length in lengths.items():
             if length != len(times):
                 self._report(Rule.COLUMN_LENGTH, f"{name}.{field} has {length} values for {len(times)} rows")
-        self._same_columns(prov_id, name, columns)
+        self._same_columns(prov_id, address, name, columns)
         if len(times):
             self._on_block(prov_id, address, name, times, columns)
         return True
@@ -97,7 +97,7 @@ class BlockRules:
             if kind not in COLUMN_TYPES.values():
                 self._report(Rule.COLUMN_TYPE, f"{name}.{field} is a {kind}")
 
-    def _same_columns(self, prov_id: int, name: str, columns: dict[str, str]) -> None:
+    def _same_columns(self, prov_id: int, address: str, name: str, columns: dict[str, str]) -> None:
         known = self._columns.get((prov_id, name))
         self._columns[prov_id, name] = columns
         if known == columns:
@@ -117,7 +117,7 @@ class BlockRules:
                 f"{sorted(known.keys() ^ columns.keys())}",
             )
         for field in known.keys() & columns.keys():
-            self._same_type(f"{name}.{field}", known[field], columns[field])
+            self._same_type(f"{address} {name}.{field}", known[field], columns[field])
 
     def _same_type(self, field: str, before: str, now: str) -> None:
         if before == now:

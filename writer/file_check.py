@@ -144,9 +144,17 @@ class FileCheck:
         rules = FrameRules(self._add, BlockRules(self._add, self._follow, ctime_s), folder)
         for span, data in read_frames(self.report.path, spans):
             frame = self._load(data) if span.ok and span.type == HOUSEKEEPING else None
-            if frame is not None and rules.check(frame) and on_frame is not None:
+            if frame is not None and self._check_frame(rules, frame) and on_frame is not None:
                 on_frame(frame, self._place)
         rules.finish()
+
+    def _check_frame(self, rules: FrameRules, frame: Frame) -> bool:
+        try:
+            return rules.check(frame)
+        except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            # The G3 library's objects may hold anything, nested as anybody likes.
+            self._add(Rule.FRAME_KEYS, f"its content is not that of its kind: {type(error).__name__} {error}")
+            return False
 
     def _load(self, data: bytes) -> Frame | None:
         try:

@@ -137,3 +137,7 @@ class Rule(Enum):
     )
     SCANNER_ERROR = "scanner-error", "so3g's HKScanner has an error to tell.", "As it says."
     SCANNER_WARNING = "scanner-warning", "so3g's HKScanner has a warning to tell.", "None.", "remark"
+
+
+BY_NAME = {rule.value: rule for rule in Rule}
+"""Every rule by its stable name."""

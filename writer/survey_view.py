@@ -78,9 +78,13 @@ def _fields(names: list[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def printable(text: str) -> str:
+    """Make text from strangers harmless, since feeds choose their names: a terminal must not take it for commands."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
 def _harmless(text: str) -> str:
-    # Feeds choose their names; a terminal must not take them for commands, nor rich for markup.
-    return escape(text if text.isprintable() else text.encode("unicode_escape").decode())
+    return escape(printable(text))
 
 
 def _types(block: BlockSurvey) -> str:
@@ -92,7 +96,7 @@ def _file(file: FileSurvey) -> Iterator[Text]:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(file.frames.items()))
     yield Text.assemble(
         (str(file.path), "bold"),
-        f": {_size(file.size_bytes)}, {_plural(file.frames.total(), 'frame')} ({kinds}), {_rows(file.span)}",
+        f": {size_text(file.size_bytes)}, {plural(file.frames.total(), 'frame')} ({kinds}), {_rows(file.span)}",
     )
     for remark in file.remarks:
         yield Text(f"  {remark}", style="yellow")
@@ -104,24 +108,26 @@ def _total(survey: Survey) -> Text:
         span.include(file.span)
     frames = sum(file.frames.total() for file in survey.files)
     size_bytes = sum(file.size_bytes for file in survey.files)
-    files = _plural(len(survey.files), "file")
-    return Text.assemble((files, "bold"), f": {_size(size_bytes)}, {_plural(frames, 'frame')}, {_rows(span)}")
+    files = plural(len(survey.files), "file")
+    return Text.assemble((files, "bold"), f": {size_text(size_bytes)}, {plural(frames, 'frame')}, {_rows(span)}")
 
 
 def _rows(span: Span) -> str:
     if not span.rows:
         return "no rows"
-    return f"{_plural(span.rows, 'row')} from {utc(span.first_g3)} to {utc(span.last_g3)}"
+    return f"{plural(span.rows, 'row')} from {utc(span.first_g3)} to {utc(span.last_g3)}"
 
 
-def _plural(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
+    """Write a number of things."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
+def size_text(size_bytes: int) -> str:
+    """Write a number of bytes with four digits at most."""
+    number = float(size_bytes)
     for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.4g} {unit}"
-        size /= 1000
-    return f"{size:.4g} GB"
+        if number < 1000:
+            return f"{number:.4g} {unit}"
+        number /= 1000
+    return f"{number:.4g} GB"

@@ -21,6 +21,7 @@ from tests.support.archives import (
     write_file,
 )
 from writer.conformance import Tolerance, check_archive, check_file
+from writer.file_check import FileCheck
 from writer.frames import Session, status_frame
 from writer.g3 import frame_bytes, frame_from_bytes
 
@@ -158,6 +159,15 @@ FAULTS = {
     "long field name": ([*head(), rows(1, block("b", [1], **{"x" * 256: [1.0]}))], "is not a valid field name"),
     "past the folder": ([*head(), rows(90_000, block("b", [90_000], x=[1.0]))], "is past the file's folder 17000"),
     "frame times repeat": ([*head(), GOOD, GOOD], "HKScanner has 1 warning"),
+    "provider comes back": (
+        [*head(), status_frame(SESSION, START_S + 1.0, []), head()[1]],
+        "HKScanner has 1 warning",
+    ),
+    "frame before its provider": ([*head(at_s=5), GOOD], "HKScanner has 1 warning"),
+    "nothing where providers should be": (
+        [head()[0], with_value(head()[1], "providers", core.G3VectorFrameObject([core.G3MapFrameObject()]))],
+        "its content is not that of its kind",
+    ),
     "clock is off": ([*head(), rows(100, block("b", [1], x=[1.0]))], "HKScanner has 1 warning"),
     "one field in two blocks": (
         [*head(), rows(1, block("b", [1], x=[1.0]), block("c", [1], x=[1.0]))],
@@ -178,6 +188,13 @@ def test_each_breach_of_a_rule_is_told_with_its_file(data_dir: Path, name: str) 
     assert all(fault.startswith(f"{path}: ") for fault in faults)
     with pytest.raises(AssertionError):
         assert_archive_is_clean(data_dir, tolerate=())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_whatever_so3gs_scanner_has_to_tell_a_rule_of_our_own_tells_too(data_dir: Path, name: str) -> None:
+    findings = FileCheck(write_file(data_dir, FAULTS[name][0])).run().findings.items
+    faults = check_file(data_dir / "17000" / f"{START_S}.g3")
+    assert any("HKScanner" in fault for fault in faults) <= bool(findings), faults
 
 
 def test_a_fault_names_the_byte_at_which_its_frame_begins(data_dir: Path) -> None:
