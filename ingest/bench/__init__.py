@@ -1,0 +1,1 @@
+"""The parts of `hkagg bench` that speak WAMP; each is a program of its own."""
