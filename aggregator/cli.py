@@ -47,7 +47,13 @@ COMMANDS = {
     "status": Command(
         module="aggregator.status_command", summary="how a recorder is doing, now or live", told_the_time=True
     ),
+    "bench": Command(
+        module="aggregator.bench.command",
+        summary="what this machine can record, and what that costs",
+        told_the_time=True,
+    ),
     "inspect": Command(module="writer.inspection", summary="what is in .g3 files or folders of them"),
+    "verify": Command(module="writer.verification", summary="whether files keep every rule that readers rely on"),
 }
 
 
