@@ -45,7 +45,8 @@ class Report:
     def snapshot(self, service: Service, now_ns: int, *, stopped: bool = False) -> Snapshot:
         """Return the snapshot."""
         recorder = service.recorder
-        session, archive = recorder.session, recorder.archive
+        session = recorder.session
+        archive = recorder.files.archive if recorder.files else None
         lag_ns = now_ns - recorder.log_time_ns if service.has_backlog or service.trouble.reason else 0
         return {
             "pid": self.pid,

@@ -144,9 +144,9 @@ class Service:
         DiskTroubleError
             When the disk refuses; the log has what is missing then.
         """
-        if self.recorder.archive is not None and self._checkpoint_possible:
+        if self.recorder.files is not None and self._checkpoint_possible and self._reopen_file is None:
             self._save_checkpoint()
-            self.recorder.archive.close()
+            self.recorder.files.archive.close()
         if self._reader is not None:
             self._reader.close()
 
@@ -169,10 +169,10 @@ class Service:
         return checkpoint
 
     def _reopen(self, checkpoint: Checkpoint) -> None:
-        archive, session = self.recorder.archive, self.recorder.session
-        if archive is not None and session is not None:
+        files, session = self.recorder.files, self.recorder.session
+        if files is not None and session is not None:
             data_dir, path = Path(session.data_dir), Path(checkpoint.file)
-            reopen(archive, data_dir, path, checkpoint.valid_length, self._quarantine)
+            reopen(files.archive, data_dir, path, checkpoint.valid_length, self._quarantine)
 
     def _attach(self) -> LogReader | None:
         """Begin to read the log, once there is one; a log that the checkpoint does not know starts afresh."""
@@ -188,9 +188,9 @@ class Service:
 
     def _give_up_former_log(self) -> None:
         LOG.warning("the log that the checkpoint belongs to is gone; recording starts afresh with the new one")
-        archive = self.recorder.archive
-        if archive is not None and self._checkpoint.file:
-            close_at_last_frame(archive, Path(self._checkpoint.file), self._quarantine)
+        files = self.recorder.files
+        if files is not None and self._checkpoint.file:
+            close_at_last_frame(files.archive, Path(self._checkpoint.file), self._quarantine)
         self._reopen_file = None
         lost = self.pending_messages
         self.counters.add("records_missing", lost)
@@ -337,14 +337,14 @@ class Service:
     # Writing ------------------------------------------------------------------------------------------------------
 
     def _write_due(self, now_ns: int) -> None:
-        recorder = self.recorder
-        if recorder.session is None:
+        recorder, files = self.recorder, self.recorder.files
+        if recorder.session is None or files is None:
             return
         # Behind, nothing is late or stale by the clock: its messages may be waiting in the log.
         horizon_ns = now_ns if self._caught_up and not self._backlog else recorder.log_time_ns
-        self._dirty |= recorder.rotate_if_due(now_ns)
+        self._dirty |= files.rotate_if_due(now_ns)
         self._dirty |= recorder.cut_due(horizon_ns, high_water=self.drained, now_ns=now_ns)
-        self._dirty |= recorder.publish_changes()
+        self._dirty |= files.name_providers()
         if self.fill >= EARLY_CUT_FILL and abs(now_ns - self._last_early_cut_ns) >= EARLY_CUT_EVERY_NS:
             self._last_early_cut_ns = now_ns
             recorder.cut(list(recorder.registry.pending()), high_water=self.drained, now_ns=now_ns)
@@ -375,7 +375,7 @@ class Service:
         recorder, session = self.recorder, self.recorder.session
         pending = [p.pending_from for p in recorder.registry.pending()]
         replay_from = min(pending, default=self.drained + 1)
-        file, valid_length = recorder.file_to_resume if session else ("", 0)
+        file, valid_length = recorder.files.to_resume if session and recorder.files else ("", 0)
         checkpoint = Checkpoint(
             log_id=(self._reader.log_id if self._reader else None) or 0,
             drained=max(self.drained, self._counted),
