@@ -79,6 +79,8 @@ class AggregatorAgent:
         Returns the time now, Unix nanoseconds.
     reactor : IReactorTime
         Twisted's.
+    in_thread : callable
+        Calls a function off the reactor thread and returns a Deferred of its result.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class AggregatorAgent:
         record_on_start: bool,
         clock_ns: Callable[[], int],
         reactor: Any,
+        in_thread: Callable[..., Deferred[Any]] = deferToThread,
     ) -> None:
         self._settings = settings
         self._directory = directory
@@ -103,6 +106,7 @@ class AggregatorAgent:
         self._writer_is_ours = writer_is_ours
         self._clock_ns = clock_ns
         self._reactor = reactor
+        self._in_thread = in_thread
         self._operation: Any = None
         self._stop_asked: Deferred[None] = Deferred()
         self._current_file = ""
@@ -148,7 +152,7 @@ class AggregatorAgent:
         self._stop_asked = Deferred()
         settings = self._session_settings(params)
         try:
-            yield deferToThread(self._check_place, settings)
+            yield self._in_thread(self._check_place, settings)
         except SettingsError as error:
             return False, str(error)
         self._operation, self._current_file = session, ""
@@ -188,7 +192,7 @@ class AggregatorAgent:
     def _until_written(self, session: Any, stopped: int | None) -> Generator[Any, Any, None]:
         """Wait until the writer has closed the session's file, but not for ever."""
         for _ in range(int(CLOSED_WITHIN_S / CLOSED_POLL_S)):
-            observation = yield deferToThread(observe, self._directory)
+            observation = yield self._in_thread(observe, self._directory)
             if stopped is not None and _has_closed(observation, stopped):
                 self._show(observation, pipeline(observation, degraded=None))
                 return

@@ -70,7 +70,11 @@ class Program:
         self._intake = Intake(self._appender, self._counters, caps=caps)
         self._ringer = BellRinger(self._appender, self._bell, reactor)
         self._session = FeedSession(
-            settings.site, intake=self._intake, committed=self._ringer.committed, clock_ns=clock_ns
+            settings.site,
+            intake=self._intake,
+            committed=self._ringer.committed,
+            clock_ns=clock_ns,
+            reactor=reactor,
         )
         self._agent = self._make_agent(buffer, pid)
         self._connection = connection_service(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
-from autobahn.twisted.util import sleep
 from autobahn.twisted.wamp import ApplicationSession
 from autobahn.wamp import message as wamp
 from autobahn.wamp.exception import ApplicationError, TransportLost
 from autobahn.wamp.types import ComponentConfig, SubscribeOptions
 from ocs.ocs_agent import OCSAgent
 from twisted.internet.defer import inlineCallbacks
+from twisted.internet.task import deferLater
 
 from ingest.event import FeedEvent
 from ingest.feed_header import FeedCache
@@ -55,6 +55,8 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         Called after each message that is in the log now.
     clock_ns : callable
         Returns the time now, Unix nanoseconds.
+    reactor : IReactorTime
+        Twisted's.
 
     Notes
     -----
@@ -64,7 +66,13 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
     """
 
     def __init__(
-        self, site_args: Any, *, intake: Intake, committed: Callable[[], None], clock_ns: Callable[[], int]
+        self,
+        site_args: Any,
+        *,
+        intake: Intake,
+        committed: Callable[[], None],
+        clock_ns: Callable[[], int],
+        reactor: Any,
     ) -> None:
         address = f"{site_args.address_root}.{site_args.instance_id}"
         config = ComponentConfig(site_args.site_realm, {})  # type: ignore[no-untyped-call]
@@ -72,6 +80,7 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         self._intake = intake
         self._committed = committed
         self._clock_ns = clock_ns
+        self._reactor = reactor
         self._feeds_pattern = f"{site_args.address_root}..feeds."
         self._feeds_subscription: int | None = None
         self._feed_cache = FeedCache()
@@ -154,7 +163,7 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         TransportLost
             When the connection was lost meanwhile.
         """
-        joined = self._session_id
+        connection = self._transport
         for _ in range(GHOST_TRIES):
             try:
                 registration = yield ApplicationSession.register(self, endpoint, procedure, **options)
@@ -166,8 +175,8 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
                 f"{procedure} is registered already, by this agent's lost connection or by another agent with its "
                 "instance-id; recording goes on, and registering is tried again"
             )
-            yield sleep(GHOST_PAUSE_S)  # type: ignore[no-untyped-call]
-            if self._session_id != joined:
+            yield deferLater(self._reactor, GHOST_PAUSE_S)
+            if self._transport is not connection:
                 raise TransportLost
         registration = yield ApplicationSession.register(self, endpoint, procedure, **options)
         return registration
@@ -202,4 +211,4 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         for _ in range(int(STOP_WITHIN_S / STOP_POLL_S)):
             if not any(session and session.status in IN_PROGRESS for session in self.sessions.values()):
                 return
-            yield sleep(STOP_POLL_S)  # type: ignore[no-untyped-call]
+            yield deferLater(self._reactor, STOP_POLL_S)

@@ -68,7 +68,7 @@ FRAMES = st.one_of(
 
 
 @given(st.lists(FRAMES, max_size=12), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_short_way_gives_what_autobahn_gives(frames: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(frames)
     taken: list[bytes] = []

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from aggregator.records import Gap, SessionStart, SessionStop
 from aggregator.settings import Caps
 from ingest.event import FeedEvent, malformed_event
 from ingest.intake import UNREADABLE, Intake
+from tests.unit.ingest.fake_log import FakeLog
 from tests.unit.ingest.wire import ADDRESS, FEEDS, data_part, feed_event, feed_part
 
 S = 1_000_000_000
@@ -25,43 +24,6 @@ SESSION = SessionStart(
     fsync="rotate",
     buffer_bytes=1 << 20,
 )
-
-
-class Appended(NamedTuple):
-    kind: RecordKind
-    payload: bytes
-    received_ns: int
-    flags: int
-
-
-class FakeLog:
-    """A log that is full for messages, or for everything, when told so."""
-
-    max_payload_bytes = 10_000
-
-    def __init__(self) -> None:
-        self.records: list[Appended] = []
-        self.preamble: bytes | None = None
-        self.full = False
-        self.full_for_control = False
-        self.broken = False
-
-    def append(self, kind: RecordKind, payload: bytes | memoryview, *, received_ns: int, flags: int = 0) -> int | None:
-        if self.broken:
-            raise OSError("the buffer directory is gone")
-        if self.full_for_control or (self.full and kind is RecordKind.MESSAGE):
-            return None
-        self.records.append(Appended(kind, bytes(payload), received_ns, flags))
-        return len(self.records)
-
-    def set_preamble(self, payload: bytes | None) -> None:
-        self.preamble = payload
-
-    def of_kind(self, kind: RecordKind) -> list[Appended]:
-        return [record for record in self.records if record.kind is kind]
-
-    def gaps(self) -> list[Gap]:
-        return [Gap.from_bytes(record.payload) for record in self.of_kind(RecordKind.GAP)]
 
 
 class Bench:

@@ -313,7 +313,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(ANYTHING, max_size=4), st.sampled_from(["msgpack", "cbor"]))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_no_event_whatever_its_arguments_raises(arguments: list[Any], name: str) -> None:
     connection = Connection(name)
     assert connection.receive(encode(name, [36, FEEDS, 7, {}, *arguments][:6])) == []
@@ -321,7 +321,7 @@ def test_no_event_whatever_its_arguments_raises(arguments: list[Any], name: str)
 
 
 @given(ANYTHING, ANYTHING, st.sampled_from(NAMES))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_data_beside_a_good_feed_is_handed_on_unchanged(data: Any, record: Any, name: str) -> None:
     feed = feed_part(record=True)
     if name == "json":
@@ -334,7 +334,7 @@ def test_any_data_beside_a_good_feed_is_handed_on_unchanged(data: Any, record: A
 
 
 @given(st.data(), st.sampled_from(NAMES))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 def test_damaged_bytes_never_raise(data: st.DataObject, name: str) -> None:
     connection = Connection(name)
     whole = encode(name, event_message([data_part(), feed_part()]))
