@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Entry:
         Where in the message, where it is known.
     content : bytes
         msgpack of what could not be represented, or the raw bytes.
+    log_id : int
+        The log that the sequence number belongs to; put in by the quarantine.
     """
 
     sequence: int
@@ -50,6 +52,7 @@ class Entry:
     block: str = ""
     field: str = ""
     content: bytes = b""
+    log_id: int = 0
 
 
 class Quarantine:
@@ -68,11 +71,17 @@ class Quarantine:
         self._limit_bytes = limit_bytes
         self._file_bytes = min(FILE_BYTES, max(1, limit_bytes // 4))
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        self._known: set[tuple[int, int]] = set()
+        self._log_id = 0
+        self._known: set[tuple[int, int, int]] = set()
         self._sizes: dict[Path, int] = {}
         self.discarded = 0
         for path in quarantine_files(directory):
             self._cut_torn_tail(path)
+
+    def begin_log(self, log_id: int) -> None:
+        """Say which log the sequence numbers from now on belong to."""
+        self._log_id = log_id
+        self._known = {key for key in self._known if key[0] == log_id}
 
     def put(self, entry: Entry) -> bool:
         """Keep an entry; False when it is here already, from before a restart.
@@ -82,14 +91,14 @@ class Quarantine:
         OSError
             When the buffer directory has no room.
         """
-        key = (entry.sequence, entry.part)
+        key = (self._log_id, entry.sequence, entry.part)
         if entry.sequence and key in self._known:
             return False
-        packed = pack_any(asdict(entry))
+        packed = pack_any(asdict(replace(entry, log_id=self._log_id)))
         path = self._file_for(len(packed))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            _write_whole(descriptor, packed, self._sizes.get(path, 0))
+            write_whole(descriptor, packed, self._sizes.get(path, 0))
         finally:
             os.close(descriptor)
         self._sizes[path] = self._sizes.get(path, 0) + len(packed)
@@ -100,7 +109,7 @@ class Quarantine:
     def forget_below(self, sequence: int) -> None:
         """Forget which records are known here that no replay can meet any more."""
         if len(self._known) > 1000:
-            self._known = {key for key in self._known if key[0] >= sequence}
+            self._known = {key for key in self._known if key[1] >= sequence}
 
     def _file_for(self, size: int) -> Path:
         newest = max(self._sizes, default=None)
@@ -121,7 +130,7 @@ class Quarantine:
         for entry, entry_end in _walk(path.read_bytes()):
             end = entry_end
             if entry.sequence:
-                self._known.add((entry.sequence, entry.part))
+                self._known.add((entry.log_id, entry.sequence, entry.part))
         os.truncate(path, end)
         self._sizes[path] = end
 
@@ -159,8 +168,14 @@ def _walk(raw: bytes) -> Iterator[tuple[Entry, int]]:
         yield entry, unpacker.tell()
 
 
-def _write_whole(descriptor: int, packed: bytes, start: int) -> None:
-    """Append all of it or nothing."""
+def write_whole(descriptor: int, packed: bytes, start: int) -> None:
+    """Append all of it to a file of `start` bytes, or nothing.
+
+    Raises
+    ------
+    OSError
+        When there is no room.
+    """
     written = 0
     try:
         while written < len(packed):

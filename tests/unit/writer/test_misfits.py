@@ -89,3 +89,12 @@ def test_rows_without_a_provider_are_kept_whole(tmp_path: Path) -> None:
     keeper.keep_rows(rows, a_batch(5, blocks=(rows,)), "too-many-providers")
     (entry,) = kept(tmp_path)
     assert msgpack.unpackb(entry.content) == {"timestamps": [1.5], "data": {"a": [2]}}
+
+
+def test_what_comes_in_another_log_is_kept_although_it_looks_the_same(tmp_path: Path) -> None:
+    record = Undecodable(sequence=4, received_ns=104, payload=memoryview(b"\xc1raw"), reason="not-msgpack")
+    for log_id in (100, 200):
+        quarantine = Quarantine(tmp_path)
+        quarantine.begin_log(log_id)
+        MisfitKeeper(quarantine, Counters("writer")).keep_undecodable(record, counts=True)
+    assert [(entry.log_id, entry.sequence) for entry in kept(tmp_path)] == [(100, 4), (200, 4)]
