@@ -71,7 +71,7 @@ class SitePublisher:
 
     async def finish(self) -> None:
         """Stop publishing and wait for the last acknowledgements."""
-        if self._ticking is not None:
+        if self._ticking is not None and self._ticking.running:
             self._ticking.stop()
         if self._unacknowledged:
             self._all_settled = Deferred()
