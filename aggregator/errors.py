@@ -147,3 +147,31 @@ class CheckingProcessError(HkaggError):
 
     def __init__(self) -> None:
         super().__init__("a process that checked files was killed, maybe for want of memory: try again with --jobs 1")
+
+
+class FileChangedError(HkaggError):
+    """A file was changed by somebody else while it was being mended.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} was changed while it was looked at, and is left as it is: who writes to it?")
+
+
+class KeepDirectoryError(HkaggError):
+    """The directory for cut bytes is in an archive, where readers would stumble over it.
+
+    Parameters
+    ----------
+    keep_dir, data_dir : str
+        The two directories.
+    """
+
+    def __init__(self, keep_dir: str, data_dir: str) -> None:
+        super().__init__(
+            f"{keep_dir} is inside the archive {data_dir}, where readers expect nothing else: name another"
+        )

@@ -62,6 +62,11 @@ def data_dir_of(path: Path) -> Path:
     return folder.parent if _is_ctime_folder(folder) else folder
 
 
+def is_in_ctime_folder(path: Path) -> bool:
+    """Tell whether a file is in a folder named by five digits, as in an archive."""
+    return _is_ctime_folder(path.absolute().parent)
+
+
 def _enter(tree: Tree, folder: Path) -> None:
     entries = _entries(tree, folder)
     if _is_ctime_folder(folder.absolute()):

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from writer.frame_batch import HEADER_BYTES, FrameBatch
-from writer.framescan import FrameFault, FrameSpan, scan_frames
+from writer.framescan import FrameSpan, scan_frames
 
 WINDOW_BYTES = 1 << 21
+MARGIN_BYTES = HEADER_BYTES - 1
 
 
 def scan_past_damage(path: Path) -> Iterator[FrameSpan]:
@@ -31,23 +32,29 @@ def scan_past_damage(path: Path) -> Iterator[FrameSpan]:
     while offset is not None:
         spans, offset = scan_frames(path, offset), None
         for span in spans:
-            if span.fault in (None, FrameFault.CHECKSUM):
+            following = None if span.ok else next_whole_frame(path, span.offset + 1, span.end)
+            if following is None:
                 yield span
                 continue
-            offset = next_whole_frame(path, span.offset + 1)
-            yield span if offset is None else span._replace(length=offset - span.offset)
+            yield span._replace(length=following - span.offset)
+            offset = following
+            break
 
 
-def next_whole_frame(path: Path, offset: int) -> int | None:
-    """Tell where the first whole Housekeeping frame at or behind `offset` begins, or None when there is none."""
+def next_whole_frame(path: Path, offset: int, end: int) -> int | None:
+    """Tell where the first whole Housekeeping frame between `offset` and `end` begins, or None when there is none.
+
+    Even bytes that have the form of a frame are searched when their checksum is wrong: the length of a torn frame
+    reaches into the one that was written behind it.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        while window := os.pread(descriptor, WINDOW_BYTES, offset):
+        while offset < end and (window := os.pread(descriptor, min(WINDOW_BYTES, end - offset + MARGIN_BYTES), offset)):
             for candidate in FrameBatch(np.frombuffer(window, dtype=np.uint8)).candidates:
                 start = offset + int(candidate)
-                if next(scan_frames(descriptor, start)).ok:
+                if start < end and next(scan_frames(descriptor, start)).ok:
                     return start
-            offset += max(1, len(window) - HEADER_BYTES + 1)
+            offset += max(1, len(window) - MARGIN_BYTES)
         return None
     finally:
         os.close(descriptor)

@@ -20,20 +20,15 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
 from aggregator.errors import CheckingProcessError
-from writer.archive_tree import Tree, find_files, total_bytes
+from writer.archive_tree import Tree, find_files
 from writer.file_check import FileReport
 from writer.findings import Finding
+from writer.progress import bytes_progress
 from writer.rules import BY_NAME, Rule
 from writer.streams import Streams
 from writer.verify_jobs import Job, default_jobs, run_jobs
@@ -77,7 +72,7 @@ def main(argv: list[str]) -> int:
     CheckingProcessError
         When a process that did the work was killed.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     tree = find_files(arguments.paths)
     reports = _check(tree, arguments)
     errors = tree.errors + [report.error for report in reports if report.error is not None]
@@ -144,7 +139,8 @@ def _per_file(findings: list[dict[str, Any]]) -> Counter[str]:
     return places
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="hkagg verify",
         description=DESCRIPTION,
@@ -190,7 +186,7 @@ def _check(tree: Tree, arguments: argparse.Namespace) -> list[FileReport]:
     streams = Streams()
     reports = []
     try:
-        with _progress(list(tree.files)) as progress:
+        with bytes_progress("checking", tree.files) as progress:
             for report in run_jobs(jobs, arguments.jobs, progress):
                 streams.follow(report.streams, report.findings)
                 reports.append(report)
@@ -202,12 +198,3 @@ def _check(tree: Tree, arguments: argparse.Namespace) -> list[FileReport]:
 def _wanted(tree: Tree, reports: list[FileReport], ignored: set[Rule]) -> list[Finding]:
     found = [*tree.findings.items, *(finding for report in reports for finding in report.findings.items)]
     return [finding for finding in found if finding.rule not in ignored]
-
-
-@contextmanager
-def _progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("checking"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("checking", total=total_bytes(files))
-        yield partial(progress.advance, task)

@@ -147,6 +147,15 @@ def test_whole_frames_behind_damage_are_still_checked(
     assert f"{len(GOOD)} bytes" in found["faults"][0]["text"]
 
 
+def test_a_whole_frame_is_found_though_a_torn_one_reaches_into_it(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_file(data_dir, [*head(), GOOD[:-20], rows(9, block("b", [9, 9], x=[1.0, 2.0]))])
+    found = verify(capsys, path, code=1)
+    assert places(found) == [(path.name, 2, "checksum"), (path.name, 3, "row-repeat")]
+    assert found["total"]["rows"] == 2
+
+
 def test_strangers_in_the_data_directory_are_told(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = write_clean_archive(data_dir)
     (data_dir / "notes.txt").touch()
