@@ -52,6 +52,10 @@ class Demo:
                 continue
         return found
 
+    def pid_of(self, words: str) -> int:
+        """Process id of the program with these words in its command line; 0 when there is none."""
+        return next((pid for pid, command in self.programs().items() if words in command), 0)
+
 
 @contextmanager
 def demo(root: Path, *arguments: str) -> Iterator[Demo]:
@@ -73,13 +77,15 @@ def test_the_demo_proves_that_every_published_value_is_in_the_archive(tmp_path: 
         assert running.programs() == {}
 
 
-def test_ctrl_c_ends_the_recording_early_and_the_archive_is_checked_all_the_same(tmp_path: Path) -> None:
+def test_a_killed_writer_costs_no_value_and_ctrl_c_ends_early_with_the_check(tmp_path: Path) -> None:
     with demo(tmp_path, "--seconds", "3600") as running:
         running.until(PUBLISHING)
+        killed = running.pid_of("-m writer")
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: running.pid_of("-m writer") not in {0, killed}, 60, "a new writer")
         running.interrupt()
         assert running.exit_code() == 0, running.words
         assert PROMISE in running.words
-        assert running.programs() == {}
 
 
 @pytest.mark.parametrize("words", ["recorded and then checked", "ws://"])
@@ -94,8 +100,7 @@ def test_ctrl_c_before_anything_is_recorded_leaves_nothing_running(tmp_path: Pat
 def test_a_program_that_dies_ends_the_demo_with_its_name_and_leaves_nothing_running(tmp_path: Path) -> None:
     with demo(tmp_path, "--seconds", "3600") as running:
         running.until(PUBLISHING)
-        publisher = next(pid for pid, command in running.programs().items() if "ingest.simulate" in command)
-        os.kill(publisher, signal.SIGKILL)
+        os.kill(running.pid_of("ingest.simulate"), signal.SIGKILL)
         assert running.exit_code() == 1
         assert "the simulated site ended before its time" in running.words
         assert running.programs() == {}
