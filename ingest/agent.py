@@ -29,7 +29,7 @@ ROUND_S = 1.0
 """How long `record` takes messages in test mode."""
 
 STARTED_WITHIN_S = 0.05
-CLOSED_WITHIN_S = 5.0
+CLOSED_WITHIN_S = 4.5
 CLOSED_POLL_S = 0.1
 LOOKS_BEFORE_DEGRADED = 3
 """A writer that is only just being started is no reason for an alarm."""
@@ -191,7 +191,8 @@ class AggregatorAgent:
 
     def _until_written(self, session: Any, stopped: int | None) -> Generator[Any, Any, None]:
         """Wait until the writer has closed the session's file, but not for ever."""
-        for _ in range(int(CLOSED_WITHIN_S / CLOSED_POLL_S)):
+        deadline_s = self._reactor.seconds() + CLOSED_WITHIN_S
+        while self._reactor.seconds() < deadline_s:
             observation = yield self._in_thread(observe, self._directory)
             if stopped is not None and _has_closed(observation, stopped):
                 self._show(observation, pipeline(observation, degraded=None))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
@@ -49,12 +51,22 @@ class BellRinger:
         What is rung.
     reactor : IReactorTime
         Twisted's.
+    in_thread : callable
+        Calls a function off the reactor thread and returns a Deferred of its result.
     """
 
-    def __init__(self, appender: Appender, bell: Bell, reactor: Any) -> None:
+    def __init__(
+        self,
+        appender: Appender,
+        bell: Bell,
+        reactor: Any,
+        *,
+        in_thread: Callable[..., Deferred[Any]] = deferToThread,
+    ) -> None:
         self._appender = appender
         self._bell = bell
         self._reactor = reactor
+        self._in_thread = in_thread
         self._due = False
         self._preparing = False
 
@@ -73,7 +85,7 @@ class BellRinger:
         self._bell.ring(self._appender.position, hurry=hurry)
         if self._appender.wants_next and not self._preparing:
             self._preparing = True
-            prepared = deferToThread(self._prepare)
+            prepared = self._in_thread(self._prepare)
             prepared.addErrback(lambda failure: log.failure("cannot prepare the next segment", failure))
             prepared.addBoth(self._prepared)
 

@@ -123,12 +123,16 @@ class Program:
         first = self._connection.whenConnected(failAfterFailures=1)
         first.addErrback(lambda _: log.warn("no router answers at {url}: trying again until one does", url=url))
 
-    def _once_a_second(self) -> Any:
+    @inlineCallbacks
+    def _once_a_second(self) -> Generator[Any, Any, None]:
         now_ns = self._clock_ns()
-        self._intake.report_losses(now_ns)
-        if self._child is not None:
-            self._child.look_after(now_ns)
-        return self._upkeep.once()
+        try:
+            self._intake.report_losses(now_ns)
+            if self._child is not None:
+                self._child.look_after(now_ns)
+            yield self._upkeep.once()
+        except Exception:  # noqa: BLE001 - one failed round, which is logged, must not end all further ones
+            log.failure("the once-a-second round failed")
 
     def _look(self) -> Look:
         return Look(
@@ -154,7 +158,7 @@ class Program:
             self._loop.stop()
         if self._child is not None:
             yield from self._finish_child(self._child)
-        yield self._upkeep.once()
+        yield self._once_a_second()
         log.info("ended")
 
     def _leave(self) -> Generator[Any, Any, None]:

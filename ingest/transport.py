@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import autobahn.twisted.rawsocket
 import autobahn.twisted.websocket
@@ -11,6 +11,7 @@ from autobahn.websocket.util import parse_url as parse_websocket_url
 from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet import endpoints
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.logger import ILogObserver, Logger
 
 from aggregator.errors import SettingsError
 from ingest.framing import FeedClientProtocol
@@ -25,6 +26,12 @@ LONGEST_RETRY_S = 5.0
 
 WIRE_OVERHEAD = 8
 """A message that fits as msgpack may be this many times as large as JSON text."""
+
+
+class _QuietService(ClientService):
+    """A client service that does not write a line for each try: a router may be away for days."""
+
+    _log = Logger(observer=cast(ILogObserver, lambda _event: None))
 
 
 def websocket_options(largest_message_bytes: int) -> dict[str, Any]:
@@ -88,7 +95,7 @@ def connection_service(
         factory.setProtocolOptions(**websocket_options(largest_message_bytes))
     factory.noisy = False
     retry = backoffPolicy(initialDelay=FIRST_RETRY_S, maxDelay=LONGEST_RETRY_S)
-    return ClientService(_endpoint(reactor, host, port, secure=secure), factory, retryPolicy=retry, clock=reactor)
+    return _QuietService(_endpoint(reactor, host, port, secure=secure), factory, retryPolicy=retry, clock=reactor)
 
 
 def _rawsocket_factory(session: Any, serializers: list[Any]) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
@@ -49,6 +49,8 @@ class Upkeep:
         Returns what the reactor thread knows now.
     tell : callable
         Called with what was seen.
+    in_thread : callable
+        Calls a function off the reactor thread and returns a Deferred of its result.
     """
 
     def __init__(
@@ -58,20 +60,19 @@ class Upkeep:
         report: Report,
         look: Callable[[], Look],
         tell: Callable[[Seen], None],
+        in_thread: Callable[..., Deferred[Any]] = deferToThread,
     ) -> None:
         self._directory = directory
         self._report = report
         self._look = look
         self._tell = tell
+        self._in_thread = in_thread
 
     @inlineCallbacks
     def once(self) -> Generator[Any, Any, None]:
-        """Report and look; never fails, since the next second's does it again."""
-        try:
-            seen = yield deferToThread(self.exchange, self._look())
-            self._tell(seen)
-        except Exception:  # noqa: BLE001 - a failed report must not end all further ones; it is logged
-            log.failure("the once-a-second report failed")
+        """Report and look."""
+        seen = yield self._in_thread(self.exchange, self._look())
+        self._tell(seen)
 
     def exchange(self, look: Look) -> Seen:
         """Write ingest's snapshot and read the writer's."""

@@ -24,7 +24,7 @@ from tests.unit.ingest.wire import ADDRESS, FEEDS, data_part, event_message, fee
 
 wamp: Any = autobahn.wamp.message  # partly typed, so that mypy would object to each use
 NAMES = ("msgpack", "cbor", "json")
-OTHER_SUBSCRIPTION = 3
+OTHER_SUBSCRIPTION = 4242424242424242
 
 
 class Connection:
