@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -284,6 +285,23 @@ def test_signals_to_the_whole_group_leave_the_writer_its_time_to_finish(
     wait_until(lambda: not process.is_running, 10, recorder.site.said)
     assert process.exit_code == 0
     assert rows_in(recorder.data_dir) == list(range(5))
+
+
+def test_a_writer_that_hangs_is_killed_in_the_end_and_its_work_done_by_the_next(
+    recorder: RecordingAgent, router: Router
+) -> None:
+    recorder.start("--initial-state", "record")
+    recorder.wait_for(state="recording")
+    publisher = RowPublisher(router.settings)
+    writer = recorder.wait_for_writer()
+    os.kill(writer, signal.SIGSTOP)
+    publisher.publish()
+    recorder.wait_until_committed(1)
+    assert recorder.end(signal.SIGTERM) == 0
+    assert not is_running(writer)
+    recorder.start()
+    recorder.wait_for(state="idle")
+    wait_until(lambda: rows_in(recorder.data_dir) == [0], 30, recorder.site.said)
 
 
 def test_ocs_agent_cli_finds_it_by_its_class_in_the_site_file(recorder: RecordingAgent, tmp_path: Path) -> None:
