@@ -175,3 +175,16 @@ class KeepDirectoryError(HkaggError):
         super().__init__(
             f"{keep_dir} is inside the archive {data_dir}, where readers expect nothing else: name another"
         )
+
+
+class NoSuchEntryError(HkaggError):
+    """An entry that was asked for is not in quarantine.
+
+    Parameters
+    ----------
+    ids : str
+        What was asked for.
+    """
+
+    def __init__(self, ids: str) -> None:
+        super().__init__(f"{ids} is not in quarantine, or not any more: see 'hkagg quarantine list'")

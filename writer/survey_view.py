@@ -61,10 +61,10 @@ def _blocks(survey: Survey) -> Table:
 
 
 def _block(block: BlockSurvey) -> Iterator[str]:
-    yield _harmless(block.address)
-    yield _harmless(block.block)
+    yield harmless(block.address)
+    yield harmless(block.block)
     yield str(len(block.providers))
-    yield _harmless(_fields(list(block.fields)))
+    yield harmless(_fields(list(block.fields)))
     yield _types(block)
     yield f"{block.span.rows:,}"
     yield utc(block.span.first_g3)
@@ -83,7 +83,8 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Make text from strangers harmless for a terminal, and for rich, which would take it for markup."""
     return escape(printable(text))
 
 
