@@ -83,17 +83,19 @@ class CheckpointStore:
 
     def load(self) -> Checkpoint | None:
         """Return the newest whole checkpoint, or None where there is none; `faults` says what was wrong."""
-        found = []
+        found, missing = [], []
         for path in self._paths:
             try:
                 found.append(read_slot(path))
             except FileNotFoundError:
-                continue
+                missing.append(path)
             except CheckpointError as error:
                 self.faults.append(str(error))
         if not found:
             return None
         self._generation, newest = max(found, key=lambda entry: entry[0])
+        if self._generation > 1:
+            self.faults += [f"{path} is gone" for path in missing]
         return newest
 
     def save(self, checkpoint: Checkpoint, *, durable: bool = True) -> None:

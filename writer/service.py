@@ -26,15 +26,17 @@ from writer.files import FileOperations
 from writer.gaps import GapJournal
 from writer.message import Batch, Undecodable
 from writer.misfits import MisfitKeeper
+from writer.poison import Suspects
 from writer.provider import SECOND_NS
 from writer.quarantine import Quarantine
+from writer.rebuild import Rebuild
 from writer.recorder import Recorder
 from writer.recovery import close_at_last_frame, reopen
 
 LOG = logging.getLogger("hkagg.writer")
 
-LOT_RECORDS = 5_000
-LOT_BYTES = 4 << 20
+LOT_RECORDS = 20_000
+LOT_BYTES = 16 << 20
 CHECKPOINT_EVERY_NS = SECOND_NS // 2
 EARLY_CUT_FILL = 0.75
 EARLY_CUT_EVERY_NS = SECOND_NS
@@ -77,12 +79,16 @@ class Service:
         self._quarantine = Quarantine(directory)
         self._misfits = MisfitKeeper(self._quarantine, self.counters)
         self._decoder = Decoder(caps)
+        self._suspects = Suspects(directory)
+        self._rebuild: Rebuild | None = None
+        self._operations = operations
         self._backlog: deque[Record] = deque()
         self._reader: LogReader | None = None
         self._counted = 0
         self._dirty = self._has_looked = False
-        self._caught_up = True
+        self._caught_up = self._replays = True
         self._last_checkpoint_ns = self._last_early_cut_ns = 0
+        self._former_replay_from = self._replay_from = 0
         self.recorder = Recorder(
             operations=operations,
             caps=caps,
@@ -128,13 +134,19 @@ class Service:
         try:
             more = self._work(now_ns)
         except DiskTroubleError as error:
-            self.counters.add("disk_errors")
-            if self.trouble.note(str(error), now_ns):
-                LOG.error("%s", error)
+            self._note_trouble(error, now_ns)
+            return False
+        except OSError as error:
+            self._note_trouble(DiskTroubleError("work in", str(self.directory), error), now_ns)
             return False
         if self.trouble.end():
             LOG.info("the archive's disk works again")
         return more
+
+    def _note_trouble(self, error: DiskTroubleError, now_ns: int) -> None:
+        self.counters.add("disk_errors")
+        if self.trouble.note(str(error), now_ns):
+            LOG.error("%s", error)
 
     def leave(self) -> None:
         """Checkpoint and let go, so that the next writer goes on in the same session and file.
@@ -157,10 +169,13 @@ class Service:
         checkpoint = self._store.load()
         for fault in self._store.faults:
             LOG.warning("%s; the other checkpoint slot is used", fault)
+        if self._store.faults:
+            self._rebuild = Rebuild(self._operations, self._quarantine)
         if checkpoint is None:
             return Checkpoint(log_id=0)
         self.counters.restore(checkpoint.counters)
         self.drained = self._counted = checkpoint.drained
+        self._former_replay_from = self._replay_from = checkpoint.replay_from
         if checkpoint.session:
             self.recorder.set_session(SessionStart.from_bytes(checkpoint.session))
             self.recorder.registry.restore(checkpoint.registry)
@@ -183,6 +198,11 @@ class Service:
             return None
         if self._checkpoint.log_id not in (0, log_id):
             self._give_up_former_log()
+        elif not self._checkpoint.log_id and not self._has_looked:
+            self._rebuild = Rebuild(self._operations, self._quarantine)
+        self._suspects.begin_log(log_id)
+        self._quarantine.begin_log(log_id)
+        self._gaps.begin_log(log_id)
         self._reader = LogReader(self.directory, after_sequence=max(0, self._checkpoint.replay_from - 1))
         return self._reader
 
@@ -197,7 +217,8 @@ class Service:
         self.counters.add("read", -lost)
         self.recorder.forget()
         self._checkpoint = Checkpoint(log_id=0)
-        self.drained = self._counted = 0
+        self._rebuild = None
+        self.drained = self._counted = self._former_replay_from = self._replay_from = 0
 
     # Working ------------------------------------------------------------------------------------------------------
 
@@ -214,6 +235,8 @@ class Service:
             self._caught_up = len(self._backlog) < LOT_RECORDS
             self._note_faults(reader.take_faults())
         took = self._take_some(now_ns)
+        if self._replays and self._caught_up and not self._backlog and self.drained >= self._counted:
+            self._end_replay()
         self._write_due(now_ns)
         self._checkpoint_if_due(now_ns, reader)
         return took
@@ -223,6 +246,8 @@ class Service:
         if not self._backlog:
             return False
         first = self._backlog[0]
+        if self.recorder.session is not None:
+            self._look_into_archive(self.recorder.session, first.received_ns)
         if first.kind == RecordKind.MESSAGE:
             if self.recorder.clock_went_back(first.received_ns):
                 self.recorder.start_over_at(first.received_ns, high_water=first.sequence - 1, now_ns=now_ns)
@@ -236,31 +261,34 @@ class Service:
 
     def _next_lot(self) -> list[Record]:
         """Return the messages up to the next control record, clock step, or a few megabytes."""
-        backlog, lot, size = self._backlog, [], 0
-        while backlog and size < LOT_BYTES:
-            record = backlog[0]
-            if record.kind != RecordKind.MESSAGE or self.recorder.clock_went_back(record.received_ns):
+        backlog, size, count = self._backlog, 0, 0
+        for record in backlog:
+            if record.kind != RecordKind.MESSAGE or size >= LOT_BYTES:
                 break
-            lot.append(backlog.popleft())
+            if self.recorder.clock_went_back(record.received_ns):
+                break
             size += len(record.payload)
-        return lot
+            count += 1
+            if self._suspects.must_be_alone(record.sequence):
+                break
+        return [backlog.popleft() for _ in range(count)]
 
     def _take_messages(self, lot: list[Record]) -> None:
-        open_session = self.recorder.session is not None
+        self._suspects.enter(lot[0].sequence, lot[-1].sequence)
         good = []
         for record in lot:
-            if open_session and not record.flags & MALFORMED:
-                good.append((record.sequence, record.received_ns, record.payload))
-            else:
-                reason = "malformed" if record.flags & MALFORMED else "no-session"
+            if reason := self._reason_to_refuse(record):
                 self._refuse(_refused(record, reason))
+            else:
+                good.append((record.sequence, record.received_ns, record.payload))
         for batch in self._decoder.decode_batch(good):
             if isinstance(batch, Undecodable):
                 self._refuse(batch)
-            elif batch.first_sequence > self._counted:
+            elif batch.first_sequence > self._counted and self._rebuild is None:
                 self.recorder.take(batch, counts=True)
             else:
                 self._take_again(batch)
+        self._suspects.leave()
         self.drained = lot[-1].sequence
         crash_point("writer.lot-taken")
 
@@ -268,7 +296,16 @@ class Service:
         """Replay messages one by one, since each provider has its own mark up to which it needs none."""
         for i in range(batch.messages):
             message = batch.part(i, i + 1)
+            if self._rebuild is not None:
+                message = self._rebuild.leave_out(message)
             self.recorder.take(message, counts=message.first_sequence > self._counted)
+
+    def _reason_to_refuse(self, record: Record) -> str:
+        if record.flags & MALFORMED:
+            return "malformed"
+        if self._suspects.is_poison(record.sequence):
+            return "poison"
+        return "" if self.recorder.session is not None else "no-session"
 
     def _refuse(self, record: Undecodable) -> None:
         counts = record.sequence > self._counted
@@ -293,6 +330,7 @@ class Service:
     def _start_session(self, record: Record, now_ns: int) -> None:
         start = SessionStart.from_bytes(record.payload)
         recorder = self.recorder
+        self._look_into_archive(start, record.received_ns)
         is_open = recorder.session is not None and recorder.session.session_id == start.session_id
         if is_open and (record.flags & CONTINUED or record.sequence <= self._counted):
             return
@@ -308,6 +346,9 @@ class Service:
                 LONGEST_FILE_S,
             )
         recorder.open_session(start, now_ns)
+        if self._rebuild is not None:
+            registry = recorder.registry
+            registry.next_prov_id = max(registry.next_prov_id, self._rebuild.next_prov_id(start.session_id))
 
     def _stop_session(self, record: Record, now_ns: int) -> None:
         if self.recorder.session is not None:
@@ -334,6 +375,24 @@ class Service:
                 self.counters.add("log_faults", 1, fault.reason)
                 self.counters.add("records_missing", fault.count)
 
+    def _look_into_archive(self, session: SessionStart, oldest_ns: int) -> None:
+        if self._rebuild is not None:
+            files = self.recorder.files
+            open_file = files.archive.path if files is not None and files.archive.is_open else None
+            self._rebuild.scan(session, oldest_ns, open_file)
+
+    def _end_replay(self) -> None:
+        """Account for messages that were counted as read before the last writer ended and did not come again."""
+        rebuild, self._rebuild, self._replays = self._rebuild, None, False
+        growing = sum(provider.pending_messages for provider in self.recorder.registry.active.values())
+        gone = self.pending_messages - growing
+        if gone <= 0:
+            return
+        archived = min(gone, rebuild.messages_left_out) if rebuild is not None else 0
+        self.counters.add("archived", archived)
+        self.counters.add("records_missing", gone - archived)
+        self.counters.add("read", archived - gone)
+
     # Writing ------------------------------------------------------------------------------------------------------
 
     def _write_due(self, now_ns: int) -> None:
@@ -356,9 +415,12 @@ class Service:
         replay_from = self._save_checkpoint()
         self._last_checkpoint_ns = now_ns
         self._dirty = False
+        # Should this checkpoint be damaged, the one before it is used, which needs more of the log.
+        replay_from = min(replay_from, self._former_replay_from)
         reader.release(replay_from)
         crash_point("writer.segments-released")
         self._quarantine.forget_below(replay_from)
+        self._suspects.forget_below(replay_from)
         self.recorder.registry.forget_retired(replay_from)
         session = self.recorder.session
         self.fill = used_bytes(self.directory) / session.buffer_bytes if session else 0.0
@@ -390,6 +452,7 @@ class Service:
             self._store.save(checkpoint, durable=session is not None and session.fsync != FsyncPolicy.NEVER)
         except OSError as error:
             raise DiskTroubleError("write the checkpoint in", str(self.directory), error) from error
+        self._former_replay_from, self._replay_from = self._replay_from, replay_from
         return replay_from
 
 

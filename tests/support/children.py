@@ -20,6 +20,8 @@ from aggregator.status import WRITER, Snapshot, read_snapshot
 from tests.support.campaign import Plan, publish
 from tests.support.wait import wait_until
 from writer.__main__ import Ending, run
+from writer.decode import Decoder
+from writer.message import Batch, Undecodable
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload([__name__])
@@ -28,6 +30,11 @@ _SERVER.set_forkserver_preload([__name__])
 def start_writer(buffer: Path, crash_at: str = "") -> BaseProcess:
     """Start a writer, which dies at a crash point if one is given."""
     return _start(_write, buffer, crash_at)
+
+
+def start_writer_that_cannot_stand(buffer: Path, poison: bytes) -> BaseProcess:
+    """Start a writer that dies whenever it decodes a message with these bytes in it."""
+    return _start(_write_poisoned, (buffer, poison), "")
 
 
 def start_publisher(plan: Plan, crash_at: str = "") -> BaseProcess:
@@ -83,6 +90,19 @@ def _write(buffer: Path, crash_at: str) -> None:
     lock = ProcessLock(buffer / WRITER_LOCK)
     lock.acquire()
     run(buffer, Ending(None))
+
+
+def _write_poisoned(where: tuple[Path, bytes], crash_at: str) -> None:
+    buffer, poison = where
+    decode_batch = Decoder.decode_batch
+
+    def die_of_poison(decoder: Decoder, records: list[tuple[int, int, memoryview]]) -> list[Batch | Undecodable]:
+        if any(poison in bytes(payload) for _, _, payload in records):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decode_batch(decoder, records)
+
+    Decoder.decode_batch = die_of_poison  # type: ignore[assignment,method-assign]
+    _write(buffer, crash_at)
 
 
 def _publish(plan: Plan, crash_at: str) -> None:
