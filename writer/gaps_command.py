@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregator import which_buffer
+from aggregator.manual import ManualFormatter
 from aggregator.status_view import duration
 from writer.gaps import read_gaps
 from writer.survey_view import harmless, utc
@@ -71,7 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="hkagg gaps",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ManualFormatter,
     )
     which_buffer.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array instead of a table")

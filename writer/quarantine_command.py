@@ -23,6 +23,7 @@ from rich.table import Table
 
 from aggregator import which_buffer
 from aggregator.errors import NoSuchEntryError
+from aggregator.manual import ManualFormatter
 from writer.plain_content import plain_content
 from writer.quarantine import Entry, quarantine_files, read_entries
 from writer.survey_view import harmless, plural, printable, size_text, utc
@@ -84,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="hkagg quarantine",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ManualFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="list|show|export")
     listing = commands.add_parser("list", help="one line per entry", description="List the entries, oldest first.")

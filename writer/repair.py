@@ -23,6 +23,7 @@ from pathlib import Path
 
 from aggregator.cli import Clock
 from aggregator.errors import FileChangedError, KeepDirectoryError
+from aggregator.manual import ManualFormatter
 from writer.archive_tree import data_dir_of, find_files
 from writer.cutting import carry_out, default_keep_dir
 from writer.occupation import OpenFile, buffer_dirs_here, occupation_of, open_files
@@ -115,7 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="hkagg repair",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ManualFormatter,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a .g3 file, or a folder of any depth")
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done, and do nothing")

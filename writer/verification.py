@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.errors import CheckingProcessError
+from aggregator.manual import ManualFormatter
 from writer.archive_tree import Tree, find_files
 from writer.file_check import FileReport
 from writer.findings import Finding
@@ -145,7 +146,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="hkagg verify",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ManualFormatter,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a .g3 file, or a folder of any depth")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
