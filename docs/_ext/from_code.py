@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
+from aggregator.cli import COMMANDS
 from aggregator.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -19,21 +20,39 @@ HELP_COLUMNS = "96"
 
 
 class CommandHelp(Directive):
-    """What a command of hkagg prints for `--help`; `hkagg` is the program's own."""
+    """What a command of hkagg prints for `--help`; without a name, what hkagg itself prints."""
 
-    required_arguments: ClassVar[int] = 1
+    optional_arguments: ClassVar[int] = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return the help as it is printed in a terminal."""
-        command = [] if self.arguments[0] == "hkagg" else [self.arguments[0]]
-        done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "aggregator", *command, "--help"],
-            env={**os.environ, "COLUMNS": HELP_COLUMNS, "INSTANCE_ID": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return [nodes.literal_block(done.stdout, done.stdout, language="none")]
+        """Return the text as it is printed in a terminal."""
+        return [_help_of(*self.arguments)]
+
+
+class CommandSections(Directive):
+    """A section for each command, with its summary and what it prints for `--help`."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        return [_section(name, command.summary) for name, command in COMMANDS.items()]
+
+
+def _section(name: str, summary: str) -> nodes.section:
+    section = nodes.section("", nodes.title("", f"hkagg {name}"), ids=[f"hkagg-{name}"], names=[f"hkagg {name}"])
+    section += nodes.paragraph("", f"{summary[0].upper()}{summary[1:]}.")
+    section += _help_of(name)
+    return section
+
+
+def _help_of(*command: str) -> nodes.literal_block:
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "aggregator", *command, "--help"],
+        env={**os.environ, "COLUMNS": HELP_COLUMNS, "INSTANCE_ID": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return nodes.literal_block(done.stdout, done.stdout, language="none")
 
 
 class CounterTable(Directive):
@@ -66,5 +85,6 @@ def _inline(text: str) -> nodes.Node:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Make the directives known to Sphinx."""
     app.add_directive("command-help", CommandHelp)
+    app.add_directive("command-sections", CommandSections)
     app.add_directive("counter-table", CounterTable)
     return {"parallel_read_safe": True}
