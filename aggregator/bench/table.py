@@ -20,7 +20,7 @@ def show(results: Sequence[Result], console: Console) -> None:
     """Print all results and what some stages have to tell beside them."""
     if not console.is_terminal:
         console.width = PIPED_WIDTH
-    table = Table(title="Medians, with least and most; CPU time of all processes of a recorder", title_justify="left")
+    table = Table(title="Medians (least-most); CPU time of all processes of a recorder", title_justify="left")
     for name in ("workload", "stage", "recorder"):
         table.add_column(name)
     for name in _HEADINGS:
@@ -42,8 +42,8 @@ def _add(table: Table, content: Mapping[str, Any]) -> None:
         content["stage"],
         content["recorder"],
         _spread(content["messages_per_s"], 1, ",.0f"),
-        _spread(content["values_per_s"], _MEGA, ",.2f"),
-        _spread(content["megabytes_per_s"], 1, ",.1f"),
+        format(content["values_per_s"]["median"] / _MEGA, ",.2f"),
+        format(content["megabytes_per_s"]["median"], ",.1f"),
         *_cost(content["cpu"]),
         _times(ratios.get("peer_over_ours")),
         _times(ratios.get("over_floor")),
@@ -53,13 +53,14 @@ def _add(table: Table, content: Mapping[str, Any]) -> None:
     for name, cost in content["processes"].items():
         if len(content["processes"]) > 1:
             over = _times(ratios.get(f"{name}_over_floor"))
-            table.add_row("", "", f"  {name}", "", "", "", *_cost(cost), "", over, "", style="dim")
+            table.add_row("", "", f"  {name}", "", "", "", *_cost(cost, part=True), "", over, "", style="dim")
 
 
-def _cost(cost: Mapping[str, Any]) -> tuple[str, str, str]:
+def _cost(cost: Mapping[str, Any], *, part: bool = False) -> tuple[str, str, str]:
+    per_message, form = cost["cpu_us_per_message"], ",.1f"
     return (
-        _spread(cost["cpu_us_per_message"], 1, ",.1f"),
-        _spread(cost["cpu_ns_per_value"], 1, ",.1f"),
+        format(per_message["median"], form) if part else _spread(per_message, 1, form),
+        format(cost["cpu_ns_per_value"]["median"], form),
         f"{cost['peak_bytes'] / _MEGA:,.0f}" if cost["peak_bytes"] else "",
     )
 

@@ -99,11 +99,11 @@ _OF_A_SITE = partial(Part, kinds=SITE_MIX)
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        _single("hk", 100, 20, 1, messages=20_000, summary="a site's slow feeds"),
-        _single("acu", 4, 8, 200, messages=2_000, summary="an antenna at 200 Hz"),
-        _single("hwp", 2, 3, 4200, messages=120, summary="a half-wave plate's encoder"),
-        _single("highrate", 8, 16, 100, messages=3_000, summary="fast readouts"),
-        _single("wide", 4, 2000, 1, messages=1_000, summary="blocks of very many fields"),
+        _single("hk", 100, 20, 1, messages=60_000, summary="a site's slow feeds"),
+        _single("acu", 4, 8, 200, messages=6_000, summary="an antenna at 200 Hz"),
+        _single("hwp", 2, 3, 4200, messages=600, summary="a half-wave plate's encoder"),
+        _single("highrate", 8, 16, 100, messages=8_000, summary="fast readouts"),
+        _single("wide", 4, 2000, 1, messages=2_000, summary="blocks of very many fields"),
         Workload(
             name="mixed",
             parts=(
@@ -113,10 +113,10 @@ WORKLOADS = {
                 _OF_A_SITE(name="highrate", feeds=8, fields=16, rows=100),
                 _OF_A_SITE(name="wide", feeds=4, fields=2000, rows=1),
             ),
-            messages=4_720,
+            messages=9_440,
             summary="a site: all of these, with strings, integers and booleans",
         ),
-        _single("many", 1_000, 20, 1, messages=20_000, summary="ten sites in one"),
+        _single("many", 1_000, 20, 1, messages=60_000, summary="ten sites in one"),
     )
 }
 
@@ -136,7 +136,7 @@ def workload_named(name: str) -> Workload:
         known = ", ".join(WORKLOADS)
         raise SettingsError(f"there is no workload '{name}': take {known}, or a shape FEEDSxFIELDSxROWS")
     feeds, fields, rows = map(int, shape.groups())
-    messages = min(20_000, max(2 * feeds, _MOST_VALUES // (fields * rows)))
+    messages = min(60_000, max(2 * feeds, _MOST_VALUES // (fields * rows)))
     return _single(name, feeds, fields, rows, messages=messages, summary="feeds x fields x rows")
 
 

@@ -78,4 +78,4 @@ def test_the_command_writes_json_and_ends_well(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_part_that_fails_is_quoted() -> None:
     with pytest.raises(BenchError, match=r"writer\.bench\.drain failed"):
-        run_module("writer.bench.drain", "/nonexistent/buffer", "x")
+        run_module("writer.bench.drain", "/nonexistent/tape", "/nonexistent/buffer", "/nonexistent/data")
