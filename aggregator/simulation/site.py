@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.simulation.instruments import agents
+from aggregator.simulation.census import agents
 from aggregator.simulation.plans import AgentPlan, BlockPlan, FeedPlan
 
 _SECOND_NS = 1_000_000_000
