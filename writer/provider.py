@@ -12,6 +12,8 @@ from writer.block import BlockBuffer, BlockData, BlockMisfit
 from writer.message import FeedHeader, Rows
 
 SECOND_NS = 1_000_000_000
+LONGEST_FRESH_S = 1e9
+"""About thirty years: however long a feed wants to stay fresh, it ends at a time that fits an integer."""
 LONGEST_FRAME_S = 3600.0
 """so3g's load_range finds rows that are at most an hour older than their file, so no frame grows longer."""
 LARGE_FRAME_VALUES = 2_000_000
@@ -59,6 +61,7 @@ class Provider:
         self.named_at_s = -math.inf
         self.due_ns = 0
         self._field_names: set[str] = set()
+        self._taken_from: dict[str, int] = {}
         self._last_timestamp_s = -math.inf
         self._schema: bytes | None = None
 
@@ -66,11 +69,30 @@ class Provider:
         """Whether a new block can live here: so3g allows a field name in one block of a provider only."""
         return block not in self.blocks and len(self.blocks) < most_blocks and self._field_names.isdisjoint(fields)
 
-    def adopt(self, block: str, fields: tuple[str, ...], kinds: tuple[str, ...] | None = None) -> None:
-        """Add a block with its field set and, where known, the types that its columns have had."""
+    def adopt(
+        self, block: str, fields: tuple[str, ...], *, taken_from: int, kinds: tuple[str, ...] | None = None
+    ) -> None:
+        """Add a block.
+
+        Parameters
+        ----------
+        block : str
+            Its name.
+        fields : tuple of str
+            Its field set.
+        taken_from : int
+            Sequence number of the message that brings it here; rows of older ones were another provider's.
+        kinds : tuple of str, optional
+            The types that its columns have had, where they are known.
+        """
         self.blocks[block] = BlockBuffer(block, fields, kinds)
+        self._taken_from[block] = taken_from
         self._field_names.update(fields)
         self._schema = None
+
+    def has(self, block: str, sequence: int) -> bool:
+        """Whether the rows of a message for a block are in the archive already, by this provider or one before it."""
+        return sequence <= self.high_water or sequence < self._taken_from[block]
 
     def append(self, rows: Rows, *, sequence: int, first_received_ns: int, last_received_ns: int) -> list[BlockMisfit]:
         """Add rows to the growing frame.
@@ -107,7 +129,7 @@ class Provider:
     @property
     def stale_due_ns(self) -> int:
         """When this provider is stale unless another message comes."""
-        return self.last_received_ns + int(self.feed.fresh_time_s * SECOND_NS)
+        return self.last_received_ns + int(min(self.feed.fresh_time_s, LONGEST_FRESH_S) * SECOND_NS)
 
     def frame_timestamp_s(self) -> float:
         """Return the growing frame's timestamp: the receive time of its first message.
@@ -136,7 +158,9 @@ class Provider:
     def to_checkpoint(self) -> list[Any]:
         """Return what a later process needs to go on with this provider."""
         if self._schema is None:
-            schema = {name: [buffer.fields, buffer.kinds] for name, buffer in self.blocks.items()}
+            schema = {
+                name: [buffer.fields, buffer.kinds, self._taken_from[name]] for name, buffer in self.blocks.items()
+            }
             self._schema = msgpack.packb(schema)
         feed = self.feed
         return [
@@ -161,6 +185,6 @@ class Provider:
         provider.last_received_ns = received
         provider.named_at_s = named
         provider._last_timestamp_s = stamp
-        for name, (fields, kinds) in msgpack.unpackb(schema, strict_map_key=False).items():
-            provider.adopt(name, tuple(fields), tuple(kinds))
+        for name, (fields, kinds, taken_from) in msgpack.unpackb(schema, strict_map_key=False).items():
+            provider.adopt(name, tuple(fields), taken_from=taken_from, kinds=tuple(kinds))
         return provider

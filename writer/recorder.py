@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from aggregator.counters import Counters
 from aggregator.crash_points import crash_point
@@ -23,6 +24,13 @@ APPEND_BYTES = 4 << 20
 
 MOST_PENDING_VALUES = 12_000_000
 """From here on (about 100 MB) all frames are cut, whatever their time, so that memory stays bounded."""
+
+
+class _Place(NamedTuple):
+    """Where the rows of a block are, and whether they came there just now; the first one counts the message."""
+
+    provider: Provider
+    is_new: bool
 
 
 class Recorder:
@@ -152,26 +160,23 @@ class Recorder:
         placed = [self._give(rows, batch) for rows in batch.blocks]
         if counts:
             self._counters.add("read", batch.messages)
-        first = next((taker for taker in placed if taker is not None), None)
+        first = next((place for place in placed if place is not None), None)
         if first is None:
             self._count_without_rows(batch, counts)
-        elif batch.last_sequence > first.high_water:
-            first.pending_messages += batch.messages
+        elif first.is_new:
+            first.provider.pending_messages += batch.messages
 
-    def _give(self, rows: Rows, batch: Batch) -> Provider | None:
+    def _give(self, rows: Rows, batch: Batch) -> _Place | None:
         """Give one block's rows to its provider; None where it has none to take them."""
         self._misfits.keep_bad_rows(rows, batch)
         if not len(rows.times):
             return None
-        feed, registry = batch.feed, self.registry
-        provider = registry.provider_for(feed, rows.block, rows.fields, batch.first_received_ns)
-        if provider is not None and batch.last_sequence <= provider.high_water:
-            return provider
-        if provider is not None and registry.is_retired(provider):
-            provider = registry.revive(provider, rows.block, rows.fields, batch.first_received_ns)
+        provider = self._taker(rows, batch)
         if provider is None:
             self._misfits.keep_rows(rows, batch, "too-many-providers")
             return None
+        if provider.has(rows.block, batch.last_sequence):
+            return _Place(provider, is_new=False)
         misfits = provider.append(
             rows,
             sequence=batch.first_sequence,
@@ -180,11 +185,21 @@ class Recorder:
         )
         if misfits:
             self._misfits.keep_values(misfits, batch)
-        registry.schedule(provider)
+        self.registry.schedule(provider)
         self._pending_values += len(rows.times) * (len(rows.fields) + 1)
         if provider.pending_values > LARGE_FRAME_VALUES:
             self._large.add(provider)
-        return provider
+        return _Place(provider, is_new=True)
+
+    def _taker(self, rows: Rows, batch: Batch) -> Provider | None:
+        """Return the provider that has these rows or is to have them; None where a cap forbids one more."""
+        registry, sequence, received_ns = self.registry, batch.first_sequence, batch.first_received_ns
+        provider = registry.provider_for(
+            batch.feed, rows.block, rows.fields, sequence=sequence, received_ns=received_ns
+        )
+        if provider is None or not registry.is_retired(provider) or provider.has(rows.block, batch.last_sequence):
+            return provider
+        return registry.revive(provider, rows.block, rows.fields, sequence=sequence, received_ns=received_ns)
 
     def _count_without_rows(self, batch: Batch, counts: bool) -> None:
         self.registry.refresh(batch.feed, batch.last_received_ns)

@@ -51,7 +51,9 @@ class Registry:
         self._retired: dict[int, Provider] = {}
         self._due: list[tuple[int, int, Provider]] = []
 
-    def provider_for(self, feed: FeedHeader, block: str, fields: tuple[str, ...], received_ns: int) -> Provider | None:
+    def provider_for(
+        self, feed: FeedHeader, block: str, fields: tuple[str, ...], *, sequence: int, received_ns: int
+    ) -> Provider | None:
         """Return the provider of a block with these fields; None where a cap forbids one more.
 
         Parameters
@@ -62,8 +64,8 @@ class Registry:
             Block name.
         fields : tuple of str
             Its fields, in any order.
-        received_ns : int
-            Receive time of the message.
+        sequence, received_ns : int
+            Sequence number and receive time of the message.
         """
         routes = self._routes.setdefault((feed.address, feed.session_id), {})
         shape = (block, frozenset(fields))
@@ -71,15 +73,18 @@ class Registry:
         if provider is None:
             provider = self._place(routes, feed, block, fields, received_ns)
             if provider is not None:
+                provider.adopt(block, fields, taken_from=sequence)
                 routes[shape] = provider
         return provider
 
-    def revive(self, retired: Provider, block: str, fields: tuple[str, ...], received_ns: int) -> Provider | None:
+    def revive(
+        self, retired: Provider, block: str, fields: tuple[str, ...], *, sequence: int, received_ns: int
+    ) -> Provider | None:
         """Return a fresh provider for rows whose provider was retired before they came."""
         routes = self._routes[retired.feed.address, retired.feed.session_id]
         for shape in [shape for shape, provider in routes.items() if provider is retired]:
             del routes[shape]
-        return self.provider_for(retired.feed, block, fields, received_ns)
+        return self.provider_for(retired.feed, block, fields, sequence=sequence, received_ns=received_ns)
 
     def is_retired(self, provider: Provider) -> bool:
         """Whether a provider has been removed and is remembered only for the replay."""
@@ -169,13 +174,11 @@ class Registry:
     ) -> Provider | None:
         for provider in dict.fromkeys(routes.values()):
             if provider.prov_id in self.active and provider.has_room_for(block, fields, self._caps.blocks_per_feed):
-                provider.adopt(block, fields)
                 return provider
         if len(self.active) >= self._caps.providers:
             return None
         provider = Provider(prov_id=self.next_prov_id, feed=feed)
         provider.last_received_ns = received_ns
-        provider.adopt(block, fields)
         self.next_prov_id += 1
         self.active[provider.prov_id] = provider
         self._note_change(received_ns)

@@ -27,7 +27,7 @@ def rows(block: str, *fields: str, sequence: int = 1) -> Rows:
 
 def give(registry: Registry, block: str, *fields: str, sequence: int = 1, at_s: float = 0.0) -> Provider:
     received_ns = T0 + int(at_s * SECOND_NS)
-    provider = registry.provider_for(FEED, block, fields, received_ns)
+    provider = registry.provider_for(FEED, block, fields, sequence=sequence, received_ns=received_ns)
     assert provider is not None
     provider.append(
         rows(block, *fields, sequence=sequence),
@@ -67,14 +67,14 @@ def test_a_field_name_lives_in_one_block_of_a_provider_only() -> None:
 def test_feeds_and_feed_sessions_never_share_a_provider() -> None:
     registry = Registry(Caps())
     other = FeedHeader(address=FEED.address, session_id="2.5")
-    assert give(registry, "one", "a") is not registry.provider_for(other, "one", ("a",), T0)
+    assert give(registry, "one", "a") is not registry.provider_for(other, "one", ("a",), sequence=9, received_ns=T0)
 
 
 def test_a_cap_on_providers_refuses_one_more() -> None:
     registry = Registry(Caps(providers=1))
     give(registry, "one", "a")
-    assert registry.provider_for(FEED, "one", ("b",), T0) is None
-    assert registry.provider_for(FEED, "one", ("a",), T0) is not None
+    assert registry.provider_for(FEED, "one", ("b",), sequence=9, received_ns=T0) is None
+    assert registry.provider_for(FEED, "one", ("a",), sequence=9, received_ns=T0) is not None
 
 
 def test_a_cap_on_blocks_begins_another_provider() -> None:
@@ -114,12 +114,12 @@ def test_a_retired_provider_is_remembered_as_long_as_a_replay_can_meet_it() -> N
     provider = give(registry, "one", "a", sequence=7)
     provider.mark_written(7, 1.0)
     registry.retire(provider, T0)
-    assert registry.provider_for(FEED, "one", ("a",), T0) is provider
+    assert registry.provider_for(FEED, "one", ("a",), sequence=9, received_ns=T0) is provider
     assert registry.is_retired(provider)
     registry.forget_retired(7)
     assert registry.is_retired(provider)
     registry.forget_retired(8)
-    fresh = registry.provider_for(FEED, "one", ("a",), T0)
+    fresh = registry.provider_for(FEED, "one", ("a",), sequence=9, received_ns=T0)
     assert fresh is not None
     assert fresh.prov_id == 1
 
@@ -129,10 +129,10 @@ def test_rows_for_a_retired_provider_revive_its_feed_under_a_new_id() -> None:
     provider = give(registry, "one", "a")
     provider.mark_written(7, 1.0)
     registry.retire(provider, T0)
-    revived = registry.revive(provider, "one", ("a",), T0)
+    revived = registry.revive(provider, "one", ("a",), sequence=9, received_ns=T0)
     assert revived is not None
     assert revived.prov_id == 1
-    assert registry.provider_for(FEED, "one", ("a",), T0) is revived
+    assert registry.provider_for(FEED, "one", ("a",), sequence=9, received_ns=T0) is revived
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sets(st.sampled_from("abcd"), min_size=1)), max_size=40))
@@ -142,10 +142,22 @@ def test_after_a_restart_every_block_finds_the_same_provider(blocks: list[tuple[
     again = Registry(Caps())
     again.restore(registry.to_checkpoint())
     for block, fields, prov_id in placed:
-        provider = again.provider_for(FEED, block, tuple(fields), T0)
+        provider = again.provider_for(FEED, block, tuple(fields), sequence=9, received_ns=T0)
         assert provider is not None
         assert provider.prov_id == prov_id
     assert again.next_prov_id == registry.next_prov_id
+
+
+def test_a_provider_knows_which_rows_were_anothers_before_it() -> None:
+    registry = Registry(Caps())
+    provider = give(registry, "one", "a", sequence=20)
+    give(registry, "two", "b", sequence=30)
+    (state,) = registry.to_checkpoint()[1]
+    for one in (provider, Provider.from_checkpoint(state)):
+        assert [one.has("one", n) for n in (19, 20)] == [True, False]
+        assert [one.has("two", n) for n in (29, 30)] == [True, False]
+    provider.mark_written(40, 1.0)
+    assert [provider.has("one", n) for n in (40, 41)] == [True, False]
 
 
 def test_a_provider_comes_back_from_a_checkpoint_with_types_and_marks() -> None:
