@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aggregator.buffer import SHARED_MEMORY
+from tests.support.memory import memory_directory
 from tests.support.tally import TRIED
 
 
@@ -25,7 +23,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def shm_path() -> Iterator[Path]:
     """A directory in memory, for tests that would keep a disk busy with thousands of fsyncs."""
-    parent = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
-    path = Path(tempfile.mkdtemp(prefix="hkagg-test-", dir=parent))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with memory_directory() as path:
+        yield path
