@@ -5,6 +5,7 @@ MESSAGE has none of these: its payload is the msgpack `[data, feed]` as it came 
 
 from __future__ import annotations
 
+from binascii import crc32
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
@@ -12,6 +13,9 @@ from typing import Any, ClassVar, TypeVar
 import msgpack
 
 from aggregator.errors import RecordPayloadError
+
+DESCRIPTION = "HK data"
+"""What the session frame of every archive of a housekeeping aggregator says."""
 
 P = TypeVar("P", bound="ControlPayload")
 
@@ -42,6 +46,22 @@ class ControlPayload:
             return cls(**known)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise RecordPayloadError(f"a {cls.__name__} record cannot be read: {error}") from error
+
+
+def session_id_for(start_s: int, pid: int, description: str) -> int:
+    """Number a session so that numbers sort by time, as so3g's HKSessionHelper does.
+
+    Parameters
+    ----------
+    start_s : int
+        Unix seconds.
+    pid : int
+        The recorder's process id, of which 14 bits count.
+    description : str
+        The session's description, of whose CRC-32 14 bits count.
+    """
+    checksum = crc32(description.encode("utf-8", "replace"))
+    return (start_s & 0xFFFFFFFF) << 28 | (pid & 0x3FFF) << 14 | (checksum & 0x3FFF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from zlib import crc32
-
-from aggregator.records import SessionStart
+from aggregator.records import DESCRIPTION, SessionStart, session_id_for
 from aggregator.settings import RecorderSettings
-
-DESCRIPTION = "HK data"
 
 
 class SessionStarts:
@@ -31,7 +27,7 @@ class SessionStarts:
         # The id counts seconds, and two sessions of one second must not look like one.
         self._last_second = max(now_ns // 1_000_000_000, self._last_second + 1)
         return SessionStart(
-            session_id=session_id_for(self._last_second, self._pid),
+            session_id=session_id_for(self._last_second, self._pid, DESCRIPTION),
             start_ns=now_ns,
             description=DESCRIPTION,
             data_dir=str(settings.data_dir),
@@ -40,8 +36,3 @@ class SessionStarts:
             fsync=settings.fsync.value,
             buffer_bytes=self._buffer_bytes,
         )
-
-
-def session_id_for(start_s: int, pid: int) -> int:
-    """Return a session's id, built as in OCS's aggregator: 32 bits of time, 14 of process id, 14 of description."""
-    return (start_s & 0xFFFFFFFF) << 28 | (pid & 0x3FFF) << 14 | (crc32(DESCRIPTION.encode()) & 0x3FFF)

@@ -111,8 +111,10 @@ def run(directory: Path, ending: Ending) -> None:
     while not ending.is_over(service, more, directory):
         if not more:
             _listen(bell, ending)
+        was_open = service.recorder.session is not None
         more = service.step(time.time_ns())
-        if time.monotonic() >= next_status_s:
+        has_closed = was_open and service.recorder.session is None
+        if has_closed or time.monotonic() >= next_status_s:
             next_status_s = time.monotonic() + STATUS_EVERY_S
             report.publish(service, time.time_ns())
     try:

@@ -6,13 +6,13 @@ Source of every key and type: the so3g HK schema, version 2.
 from __future__ import annotations
 
 import logging
-from binascii import crc32
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from aggregator.records import DESCRIPTION
 from writer.block import BlockData, ColumnData
 from writer.encoding import with_blocks
 from writer.g3 import Frame, core, frame_bytes
@@ -21,7 +21,6 @@ LOG = logging.getLogger("hkagg.writer")
 
 HKAGG_VERSION = 2
 SESSION, STATUS, DATA = 0, 1, 2
-DESCRIPTION = "HK data"
 
 _VECTORS = {"b": core.G3VectorBool, "i": core.G3VectorInt, "f": core.G3VectorDouble}
 
@@ -33,7 +32,7 @@ class Session:
     Parameters
     ----------
     session_id : int
-        See `session_id_for`.
+        See `aggregator.records.session_id_for`.
     start_time_s : float
         Unix seconds.
     description : str
@@ -43,22 +42,6 @@ class Session:
     session_id: int
     start_time_s: float
     description: str = DESCRIPTION
-
-
-def session_id_for(start_s: float, pid: int, description: str = DESCRIPTION) -> int:
-    """Give the number of a session, which sorts by time, as so3g's HKSessionHelper does.
-
-    Parameters
-    ----------
-    start_s : float
-        Unix seconds; only whole ones count.
-    pid : int
-        The recorder's process id, of which 14 bits count.
-    description : str
-        The session's description, of whose CRC-32 14 bits count.
-    """
-    checksum = crc32(_utf8(description).encode())
-    return (int(start_s) % (1 << 32)) << 28 | (pid & 0x3FFF) << 14 | (checksum & 0x3FFF)
 
 
 def session_frame(session: Session) -> bytes:

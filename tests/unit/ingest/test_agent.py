@@ -15,13 +15,13 @@ from aggregator.health import State as HealthState
 from aggregator.layout import RecordKind
 from aggregator.locks import WRITER_LOCK, ProcessLock
 from aggregator.observation import observe
-from aggregator.records import SessionStart
+from aggregator.records import DESCRIPTION, SessionStart, session_id_for
 from aggregator.settings import Caps, RecorderSettings
 from aggregator.status import WRITER, write_snapshot
 from ingest.agent import CLOSED_WITHIN_S, LOOKS_BEFORE_DEGRADED, AggregatorAgent
 from ingest.intake import Intake
 from ingest.report import State
-from ingest.session_start import SessionStarts, session_id_for
+from ingest.session_start import SessionStarts
 from ingest.upkeep import Seen
 from tests.unit.ingest.fake_log import FakeLog
 from tests.unit.ingest.wire import ADDRESS, feed_event
@@ -143,7 +143,7 @@ def test_a_session_lasts_from_start_to_stop(bench: Bench, tmp_path: Path) -> Non
     assert bench.state() is State.RECORDING
     start = SessionStart.from_bytes(bench.log.records[0].payload)
     assert start.data_dir == str(tmp_path / "hk")
-    assert start.session_id == session_id_for(1_700_000_000, 7) == bench.agent.session_id
+    assert start.session_id == session_id_for(1_700_000_000, 7, DESCRIPTION) == bench.agent.session_id
     assert bench.stop() == (True, "Stopping aggregation")
     assert bench.operation.status == "stopping"
     assert bench.state() is State.STOPPING

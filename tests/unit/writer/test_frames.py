@@ -9,13 +9,14 @@ import pytest
 import so3g.hk
 from spt3g import core
 
+from aggregator.records import session_id_for
 from writer.block import BlockData
-from writer.frames import Session, data_frame, session_frame, session_id_for, status_frame
+from writer.frames import Session, data_frame, session_frame, status_frame
 from writer.g3 import frame_bytes
 
 START_S = 1_700_000_123.25
 ADDRESS = "observatory.lakeshore.feeds.temperatures"
-SESSION = Session(session_id=session_id_for(START_S, 4242), start_time_s=START_S)
+SESSION = Session(session_id=session_id_for(int(START_S), 4242, "HK data"), start_time_s=START_S, description="HK data")
 TIMES = np.array([1_700_000_000_00000000, 1_700_000_000_00000001, 1_700_000_001_12345678], dtype=np.int64)
 COLUMNS: dict[str, Any] = {
     "flag": np.array([True, False, True]),
@@ -156,4 +157,4 @@ def test_names_that_are_no_utf8_do_not_stop_a_frame(tmp_path: Path, name: str) -
 @pytest.mark.parametrize("description", ["HK data", "Größe"])
 def test_session_ids_are_those_of_so3g(start_s: float, description: str) -> None:
     expected = so3g.hk.HKSessionHelper(start_time=start_s, description=description).session_id
-    assert session_id_for(start_s, os.getpid(), description) == expected
+    assert session_id_for(int(start_s), os.getpid(), description) == expected
