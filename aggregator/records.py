@@ -49,7 +49,7 @@ class ControlPayload:
 
 
 def session_id_for(start_s: int, pid: int, description: str) -> int:
-    """Number a session so that numbers sort by time, as so3g's HKSessionHelper does.
+    """Return a session's number, which sorts by time, as so3g's HKSessionHelper makes it.
 
     Parameters
     ----------
