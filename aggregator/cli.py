@@ -55,6 +55,7 @@ COMMANDS = {
     "inspect": Command(module="writer.inspection", summary="what is in .g3 files or folders of them"),
     "verify": Command(module="writer.verification", summary="whether files keep every rule that readers rely on"),
     "repair": Command(module="writer.repair", summary="cut torn ends off files, and keep them", told_the_time=True),
+    "plot": Command(module="writer.plot_command", summary="fields against time, to a file or in a window"),
     "quarantine": Command(module="writer.quarantine_command", summary="what the archive could not represent"),
     "gaps": Command(module="writer.gaps_command", summary="which messages are known to be missing"),
 }

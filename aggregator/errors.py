@@ -188,3 +188,85 @@ class NoSuchEntryError(HkaggError):
 
     def __init__(self, ids: str) -> None:
         super().__init__(f"{ids} is not in quarantine, or not any more: see 'hkagg quarantine list'")
+
+
+class RemoteHostError(HkaggError):
+    """The monitor was to listen where other machines can ask it, and nobody said that they may.
+
+    Parameters
+    ----------
+    host : str
+        Where it was to listen.
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{host} can be reached from other machines, and the monitor asks nobody for a password: leave --host "
+            "away and use an SSH tunnel or a reverse proxy, or give --allow-remote"
+        )
+
+
+class MonitorStartError(HkaggError):
+    """The monitor cannot start: something that it needs is missing or taken."""
+
+
+class NoSuchFieldError(HkaggError):
+    """A field that was asked for is in none of the files.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    near : list[str]
+        Full names that are like it.
+    count : int
+        How many fields there are.
+    """
+
+    def __init__(self, name: str, near: list[str], count: int) -> None:
+        hint = f"did you mean {', '.join(near)}?" if near else "see what there is with --list"
+        super().__init__(f"none of {count} fields is called {name}: {hint}")
+
+
+class AmbiguousFieldError(HkaggError):
+    """A short name stands for several fields.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    found : list[str]
+        Some of the full names.
+    count : int
+        How many there are.
+    """
+
+    def __init__(self, name: str, found: list[str], count: int) -> None:
+        more = f" and {count - len(found)} more" if count > len(found) else ""
+        super().__init__(f"{name} stands for {count} fields: {', '.join(found)}{more}; say more of the name, or use *")
+
+
+class NothingToPlotError(HkaggError):
+    """There are no rows in the span that was asked for.
+
+    Parameters
+    ----------
+    what : str
+        The fields, in words.
+    span : str
+        The span, in words.
+    """
+
+    def __init__(self, what: str, span: str) -> None:
+        super().__init__(f"there are no rows of {what} {span}: see what there is with 'hkagg inspect'")
+
+
+class NoDisplayError(HkaggError):
+    """There is no screen to open a window on."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no screen to open a window on: write the plot to a file with -o FILE.png")
+
+
+class UnreadableArchiveError(HkaggError):
+    """A file or folder of an archive cannot be read."""
