@@ -58,7 +58,6 @@ class BlockRules:
         lengths = {field: len(block[field]) for field in block.keys()}  # noqa: SIM118 - a G3 map is no mapping
         columns = {field: column_type(block[field]) for field in lengths}
         self._times(name, times)
-        self._fields(name, columns)
         for field, length in lengths.items():
             if length != len(times):
                 self._report(Rule.COLUMN_LENGTH, f"{name}.{field} has {length} values for {len(times)} rows")
@@ -71,22 +70,24 @@ class BlockRules:
         if not len(times):
             self._report(Rule.NO_ROWS, f"block {name!r} has no rows: readers fail with IndexError")
             return
-        steps = np.diff(times)
+        if len(times) > 1 and int((steps := np.diff(times)).min()) <= 0:
+            self._row_order(name, steps)
+        self._reach(name, int(times.min()), int(times.max()))
+
+    def _row_order(self, name: str, steps: NDArray[np.int64]) -> None:
         if (steps < 0).any():
             row = int(np.argmax(steps < 0)) + 1
             self._report(Rule.ROW_ORDER, f"rows of block {name!r} are not in time order, first row {row}")
         if repeats := int((steps == 0).sum()):
             self._report(Rule.ROW_REPEAT, f"{repeats} rows of block {name!r} repeat the timestamp before them")
-        self._reach(name, int(times.min()), int(times.max()))
 
     def _reach(self, name: str, first_g3: int, last_g3: int) -> None:
-        span = f"{utc(first_g3)} to {utc(last_g3)}"
+        rows = f"rows of block {name!r} are from"
         if first_g3 < _EARLIEST_G3 or last_g3 > _LATEST_G3:
-            self._report(Rule.ROW_TIME, f"rows of block {name!r} are from {span}")
-        elif self._ctime_g3 is not None and (
-            first_g3 < self._ctime_g3 - _REACH_G3 or last_g3 > self._ctime_g3 + _REACH_G3
-        ):
-            self._report(Rule.FILE_REACH, f"rows of block {name!r} are from {span}, too far from the file's time")
+            self._report(Rule.ROW_TIME, f"{rows} {utc(first_g3)} to {utc(last_g3)}")
+        elif self._ctime_g3 is not None and max(self._ctime_g3 - first_g3, last_g3 - self._ctime_g3) > _REACH_G3:
+            far = f"{utc(first_g3)} to {utc(last_g3)}, too far from the file's time"
+            self._report(Rule.FILE_REACH, f"{rows} {far}")
 
     def _fields(self, name: str, columns: dict[str, str]) -> None:
         if not columns:
@@ -102,6 +103,7 @@ class BlockRules:
         self._columns[prov_id, name] = columns
         if known == columns:
             return
+        self._fields(name, columns)
         for field in columns:
             home = self._block_of.setdefault((prov_id, field), name)
             if home != name:
