@@ -10,11 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from aggregator.bench import chart, plan, table
-from aggregator.bench.figures import STOCK
+from aggregator.bench.figures import STOCK, Result
 from aggregator.bench.plan import Bench, Plan
 from aggregator.bench.report import to_json
 from aggregator.bench.workloads import WORKLOADS, workload_named
 from aggregator.errors import SettingsError
+from aggregator.manual import ManualFormatter
 
 VOID = 1
 
@@ -24,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     known = "\n".join(f"  {each.name:<9} {each.summary}; {each.messages:,} messages" for each in WORKLOADS.values())
     parser = argparse.ArgumentParser(
         prog="hkagg bench",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ManualFormatter,
         description="Measure what this machine can record and what that costs. Every archive is read back and "
         "compared value by value; a run that lost or doubled anything has no figures.",
         epilog=f"workloads:\n{known}\n\n"
@@ -79,6 +80,17 @@ def main(argv: Sequence[str], *, clock_ns: Callable[[], int]) -> int:
     if arguments.plot:
         # To learn after ten minutes that there is nothing to draw with would be unkind.
         chart.load_pyplot()
+    results: list[Result] = []
+    try:
+        _run(chosen, clock_ns, results)
+    finally:
+        # What was measured before something failed, or somebody lost patience, is worth as much as ever.
+        if results:
+            _publish(results, arguments)
+    return VOID if any(result.why_void for result in results) else 0
+
+
+def _run(chosen: Plan, clock_ns: Callable[[], int], results: list[Result]) -> None:
     progress = Console(stderr=True)
     with progress.status("starting") as status:
 
@@ -87,14 +99,17 @@ def main(argv: Sequence[str], *, clock_ns: Callable[[], int]) -> int:
             if not progress.is_terminal:
                 progress.print(text, markup=False, highlight=False)
 
-        results = list(Bench(chosen, clock_ns=clock_ns, say=say).results())
+        for result in Bench(chosen, clock_ns=clock_ns, say=say).results():
+            results.append(result)  # noqa: PERF402 - what came before an error must stay
+
+
+def _publish(results: Sequence[Result], arguments: argparse.Namespace) -> None:
     to_stdout = arguments.json is not None and str(arguments.json) == "-"
     table.show(results, Console(stderr=to_stdout, highlight=False))
     if arguments.json:
         _write(arguments.json, json.dumps(to_json(results), indent=1) + "\n", to_stdout=to_stdout)
     if arguments.plot:
         chart.draw(results, arguments.plot)
-    return VOID if any(result.why_void for result in results) else 0
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:

@@ -79,3 +79,12 @@ def test_the_command_writes_json_and_ends_well(tmp_path: Path, capsys: pytest.Ca
 def test_a_part_that_fails_is_quoted() -> None:
     with pytest.raises(BenchError, match=r"writer\.bench\.drain failed"):
         run_module("writer.bench.drain", "/nonexistent/tape", "/nonexistent/buffer", "/nonexistent/data")
+
+
+def test_results_before_a_failure_are_not_lost(tmp_path: Path) -> None:
+    # A message of the second shape is larger than any segment.
+    arguments = ["1x1x1", "1x200x9500", "--stage", "writer", "--rounds", "1", "--messages", "1"]
+    out = tmp_path / "b.json"
+    with pytest.raises(BenchError):
+        command.main([*arguments, "--work-dir", str(tmp_path), "--json", str(out)], clock_ns=time.time_ns)
+    assert [result["workload"] for result in json.loads(out.read_text())["results"]] == ["1x1x1"]
