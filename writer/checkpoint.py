@@ -1,36 +1,15 @@
-"""The checkpoint: what the writer has made durable, in two alternating slots.
-
-Slot layout, little-endian; see docs/reference/checkpoint.md:
-
-    0        8         12       16           24              32     36
-    +--------+---------+--------+------------+---------------+------+------------------+
-    | magic  | version | zero   | generation | payload bytes | crc  | payload, msgpack |
-    | HKAGGCKP| u32    | u32    | u64        | u64           | u32  |                  |
-    +--------+---------+--------+------------+---------------+------+------------------+
-
-The CRC-32C covers everything before it and the payload. The slot of the older generation is overwritten, so that
-there is a whole one at any instruction.
-"""
+"""The checkpoint: what the writer has made durable, in two alternating slots; layout in `aggregator.slots`."""
 
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgpack
-from crc32c import crc32c
-
+from aggregator import slots
 from aggregator.crash_points import crash_point
 from aggregator.errors import CheckpointError
-
-MAGIC = b"HKAGGCKP"
-VERSION = 1
-SLOT_HEAD = struct.Struct("<8sIIQQ")
-CRC = struct.Struct("<I")
-SLOT_NAMES = ("checkpoint.0", "checkpoint.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +56,7 @@ class CheckpointStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._paths = [directory / name for name in SLOT_NAMES]
+        self._paths = [directory / name for name in slots.SLOT_NAMES]
         self._generation = 0
         self.faults: list[str] = []
 
@@ -115,9 +94,7 @@ class CheckpointStore:
         """
         generation = self._generation + 1
         content = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__}
-        payload = msgpack.packb(content)
-        head = SLOT_HEAD.pack(MAGIC, VERSION, 0, generation, len(payload))
-        whole = head + CRC.pack(crc32c(payload, crc32c(head))) + payload
+        whole = slots.slot_bytes(generation, content)
         descriptor = os.open(self._paths[generation % 2], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             crash_point("writer.checkpoint-begun")
@@ -142,15 +119,8 @@ def read_slot(path: Path) -> tuple[int, Checkpoint]:
     CheckpointError
         When it is torn, or of a format that this program does not read.
     """
-    raw = path.read_bytes()
-    if len(raw) < SLOT_HEAD.size + CRC.size:
-        raise CheckpointError(f"{path} is torn")
-    magic, version, _, generation, length = SLOT_HEAD.unpack_from(raw)
-    if magic != MAGIC or version != VERSION:
-        raise CheckpointError(f"{path} is not a checkpoint of format version {VERSION}")
-    payload = raw[SLOT_HEAD.size + CRC.size :][:length]
-    (crc,) = CRC.unpack_from(raw, SLOT_HEAD.size)
-    if len(payload) < length or crc != crc32c(payload, crc32c(raw[: SLOT_HEAD.size])):
-        raise CheckpointError(f"{path} is torn")
-    content = msgpack.unpackb(payload, strict_map_key=False)
-    return generation, Checkpoint(**content)
+    generation, content = slots.read_slot(path)
+    try:
+        return generation, Checkpoint(**content)
+    except TypeError as error:
+        raise CheckpointError(f"{path} holds another kind of checkpoint: {error}") from error

@@ -28,6 +28,7 @@ from aggregator.layout import (
 )
 from aggregator.segment import CorruptSegmentError, Segment, create_spare, list_segments, open_segment
 from aggregator.settings import BufferSettings
+from aggregator.slots import last_drained
 
 
 class Position(NamedTuple):
@@ -209,7 +210,8 @@ def _continue_from(directory: Path, now_ns: int) -> tuple[int, int]:
         following = max(following, _end_of(segment, most))
         segment.close()
         break
-    return log_id, following
+    # A power loss may have taken the end of the log that the writer had taken already, and its numbers are spoken for.
+    return log_id, max(following, last_drained(directory, log_id) + 1)
 
 
 def _end_of(segment: Segment, most: int) -> int:

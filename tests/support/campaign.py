@@ -176,6 +176,17 @@ def publish(plan: Plan) -> None:
     lock.release()
 
 
+def publish_some(plan: Plan, first: int, last: int, *, stop: bool = False) -> None:
+    """Publish some messages as an ingest that has just been started, without a ledger, and leave or end the session."""
+    appender = LogAppender(plan.settings, now_ns=time.time_ns())
+    _start(plan, appender)
+    for k in range(first, last):
+        assert appender.append(RecordKind.MESSAGE, plan.payload(k), received_ns=time.time_ns()) is not None
+    if stop:
+        _stop(appender)
+    appender.close()
+
+
 def _publish_from(plan: Plan, first: int, ledger: Any) -> None:
     appender = LogAppender(plan.settings, now_ns=time.time_ns())
     bell = Bell(plan.buffer)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from aggregator.errors import CheckpointError
-from writer.checkpoint import SLOT_HEAD, SLOT_NAMES, Checkpoint, CheckpointStore, read_slot
+from aggregator.slots import SLOT_HEAD, SLOT_NAMES
+from writer.checkpoint import Checkpoint, CheckpointStore, read_slot
 
 
 def numbered(n: int) -> Checkpoint:
