@@ -24,6 +24,11 @@ from aggregator.layout import (
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EFBIG}
 
 
+KEPT_FREE = 2
+"""One part in this many of a segment is left free on the file system beside it: a writer that cannot write its
+checkpoint for want of room could never release a segment to make some."""
+
+
 class CorruptSegmentError(LogFormatError):
     """A segment's header is damaged; its records cannot be trusted and are counted as missing."""
 
@@ -94,6 +99,7 @@ def create_spare(path: Path, size_bytes: int) -> Segment:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, size_bytes)
+        _require_room_for_others(descriptor, size_bytes // KEPT_FREE)
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
         mapped = mmap.mmap(descriptor, size_bytes, flags=flags)
         inode = os.fstat(descriptor).st_ino
@@ -105,6 +111,12 @@ def create_spare(path: Path, size_bytes: int) -> Segment:
     finally:
         os.close(descriptor)
     return Segment(path, mapped, inode=inode, log_id=0, first_sequence=0)
+
+
+def _require_room_for_others(descriptor: int, wanted_bytes: int) -> None:
+    status = os.fstatvfs(descriptor)
+    if status.f_bavail * status.f_frsize < wanted_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def open_segment(path: Path) -> Segment:
