@@ -29,6 +29,9 @@ BINS = 1600
 MOST_IN_PANEL = 8
 MOST_CATEGORIES = 12
 LONGEST_CATEGORY = 28
+LEGEND_LETTERS, LEGEND_MARGIN_LETTERS = 120, 6
+"""As many letters as fit above a panel side by side, and what a curve's sample and the space behind it take."""
+
 
 INK, FAINT, GRID = "#22262b", "#6b7480", "#e3e6ea"
 COLOURS = ("#1f6fb4", "#d1552c", "#2b8a5b", "#8b5cb0", "#c2912b", "#3aa0a8", "#b5476f", "#6b7480")
@@ -157,7 +160,7 @@ def _draw_panel(axis: Axes, curves: list[Curve], common: str) -> None:
     axis.relim()
     axis.autoscale_view()
     _value_axis(axis, curves[0])
-    _name_curves(axis, handles, [_short(curve.series.name, common) for curve in curves])
+    _name_curves(axis, handles, [curve.series.name for curve in curves], common)
     _follow_zoom(axis, curves)
 
 
@@ -213,28 +216,36 @@ def _category(name: str) -> str:
     return text if len(text) <= LONGEST_CATEGORY else text[: LONGEST_CATEGORY - 1] + "…"
 
 
-def _short(name: str, common: str) -> str:
-    short = printable(name.removeprefix(f"{common}."))
-    # matplotlib leaves names out of a legend that begin with an underscore.
-    return f" {short}" if short.startswith("_") else short
-
-
-def _name_curves(axis: Axes, handles: list[Line2D], names: list[str]) -> None:
+def _name_curves(axis: Axes, handles: list[Line2D], names: list[str], common: str) -> None:
+    shared = common_address(names) if len(names) > 1 else common
+    labels = [_label(name.removeprefix(f"{shared}.")) for name in names]
     legend = axis.legend(
         handles,
-        names,
+        labels,
+        title=_label(shared.removeprefix(common).removeprefix(".")) or None,
+        ncols=max(1, min(len(labels), LEGEND_LETTERS // (max(map(len, labels)) + LEGEND_MARGIN_LETTERS))),
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=4,
         frameon=False,
         fontsize=9,
+        title_fontsize=9,
         labelcolor=INK,
+        alignment="left",
         borderpad=0.1,
         borderaxespad=0.2,
         handlelength=1.4,
     )
-    for text in legend.get_texts():
+    legend.get_title().set_color(FAINT)
+    for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)
+
+
+def _label(name: str) -> str:
+    text = printable(name)
+    if len(text) > LEGEND_LETTERS:
+        text = f"…{text[1 - LEGEND_LETTERS :]}"
+    # matplotlib leaves names out of a legend that begin with an underscore.
+    return f" {text}" if text.startswith("_") else text
 
 
 def _date_axis(axis: Axes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from aggregator.errors import (
@@ -46,7 +47,7 @@ def series_of(data_dir: Path, *fields: str, **span: Any) -> list[Series]:
 def drawn(*series: Series) -> Any:
     figure = Figure()
     draw(figure, series)
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
     return figure
 
 
@@ -176,6 +177,15 @@ def test_names_with_a_meaning_to_matplotlib_are_plain_text() -> None:
     figure = drawn(number("a.b.feeds.$c$._x", [1, 2]), number("a.b.feeds.$c$.$\\frac$", [1, 2]))
     names = [text.get_text() for axis in figure.axes for text in axis.get_legend().get_texts()]
     assert names == [" _x", "$\\frac$"]
+
+
+@pytest.mark.parametrize("length", [5, 40, 255])
+def test_long_names_leave_the_curves_their_room(length: int) -> None:
+    names = [f"observatory.{'agent' * 5}-{n}.feeds.{'f' * length}.{'x' * length}_{n}" for n in range(6)]
+    figure = drawn(*(number(name, [1, 2, 3]) for name in names))
+    assert len(figure.axes) == 1
+    assert figure.axes[0].get_position().width > 0.85
+    assert figure.axes[0].get_position().height > 0.4
 
 
 def test_a_plot_is_written_as_a_picture(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
