@@ -1,12 +1,13 @@
 """Taking the log again without a trustworthy checkpoint: what the archive holds already is left out.
 
-Without a checkpoint nobody knows which of the log's rows are in the archive; but the archive knows. Its newest files
-are read, back to an hour before the log's oldest record, and each of their rows is left out once when it comes again.
-A row is known by feed address, feed session, block, fields and time.
+Without a checkpoint nobody knows which of the log's rows are in the archive; but the archive knows. The files of the
+log's sessions are read, back to an hour before the log's oldest record, and each of their rows is left out once when it
+comes again. A row is known by feed address, feed session, block, fields and time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -56,13 +57,13 @@ class Rebuild:
     def __init__(self, operations: FileOperations, quarantine: Quarantine) -> None:
         self._operations = operations
         self._quarantine = quarantine
-        self._scanned: set[str] = set()
+        self._scanned: set[int] = set()
         self._rows: dict[Place, _Times] = {}
         self._next_prov_ids: dict[int, int] = {}
         self.messages_left_out = 0
 
     def scan(self, session: SessionStart, oldest_ns: int, open_file: Path | None) -> None:
-        """Read the files that can hold rows of records received since `oldest_ns`; once for a data directory.
+        """Read a session's files that can hold rows of records received since `oldest_ns`; once for a session.
 
         Parameters
         ----------
@@ -78,21 +79,27 @@ class Rebuild:
         DiskTroubleError
             When the disk refuses; it may be tried again.
         """
-        if session.data_dir in self._scanned:
+        if session.session_id in self._scanned:
             return
         since_s = oldest_ns // SECOND_NS - max(LONGEST_FILE_S, session.time_per_file_s) - SLACK_S
-        LOG.warning("without a whole checkpoint, %s is read for what it holds of the log already", session.data_dir)
         try:
             files = _files_since(Path(session.data_dir), since_s)
             if files and files[-1] != open_file and last_whole_frame_end(files[-1]) < files[-1].stat().st_size:
                 self._end(files[-1], session)
-            for path in files:
+            ours = [path for path in files if _session_of(path) == session.session_id]
+            for path in ours:
+                LOG.warning("no checkpoint says what of the log is in %s: it is read to find out", path)
                 self._read(path)
         except OSError as error:
             raise DiskTroubleError("read", session.data_dir, error) from error
-        self._scanned.add(session.data_dir)
+        self._scanned.add(session.session_id)
         for times in self._rows.values():
             times.settle()
+
+    @property
+    def found_rows(self) -> bool:
+        """Whether there are rows that must not be archived again."""
+        return bool(self._rows)
 
     def next_prov_id(self, session_id: int) -> int:
         """Return the first `prov_id` that no file of a session has used."""
@@ -122,8 +129,6 @@ class Rebuild:
         close_at_last_frame(archive, path, self._quarantine)
 
     def _read(self, path: Path) -> None:
-        if not path.exists():
-            return
         for span, data in read_frames(path):
             if span.ok:
                 self._note(frame_from_bytes(data))
@@ -171,6 +176,15 @@ class _Times:
 def _files_since(data_dir: Path, since_s: float) -> list[Path]:
     files = [path for path in data_dir.glob("*/*.g3") if path.stem.isdecimal() and int(path.stem) >= since_s]
     return sorted(files, key=lambda path: int(path.stem))
+
+
+def _session_of(path: Path) -> int | None:
+    """Return the session that a file belongs to; None where it has no whole first frame, or is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        for span, data in read_frames(path):
+            number = frame_from_bytes(data).get("session_id") if span.ok else None
+            return None if number is None else int(number)
+    return None
 
 
 def _chosen(rows: Rows, chosen: NDArray[np.bool_]) -> Rows:

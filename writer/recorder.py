@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from aggregator.counters import Counters
@@ -80,6 +81,11 @@ class Recorder:
         self.registry = Registry(caps)
         self.files: SessionFiles | None = None
         self.log_time_ns = 0
+
+    @property
+    def open_file(self) -> Path | None:
+        """The file that is being written, if there is one."""
+        return self.files.archive.path if self.files is not None and self.files.archive.is_open else None
 
     # Sessions -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tests.support.children import finish, kill, said, start_publisher, start_wr
 from tests.support.oracle import assert_conserved, assert_counters_add_up
 from tests.support.tally import tried
 from tests.support.wait import wait_until
+from writer.checkpoint import CheckpointStore
 
 ONCE = ("#1",)
 THRICE = ("#1", "#1", "#1")
@@ -58,5 +59,10 @@ def die_while_writing(plan: Plan, point: str, passes: tuple[str, ...]) -> None:
 
 def stand_in_the_middle_of_a_file(plan: Plan) -> None:
     writer = start_writer(plan.buffer)
-    wait_until(lambda: list(plan.data.glob("*/*.g3")), 20, "a first file")
+    wait_until(lambda: knows_a_file(plan.buffer), 20, "a checkpoint with a file")
     kill(writer)
+
+
+def knows_a_file(buffer: Path) -> bool:
+    checkpoint = CheckpointStore(buffer).load()
+    return checkpoint is not None and bool(checkpoint.file)
