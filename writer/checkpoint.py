@@ -30,6 +30,8 @@ class Checkpoint:
         The open archive file; empty when none is open.
     valid_length : int
         How many bytes of it are valid.
+    mount : str
+        Mount point that the data directory is under; empty where no file was begun.
     registry : list
         State of the providers (`Registry.to_checkpoint`).
     counters : dict
@@ -42,6 +44,7 @@ class Checkpoint:
     session: bytes = b""
     file: str = ""
     valid_length: int = 0
+    mount: str = ""
     registry: list[Any] = field(default_factory=list)
     counters: dict[str, Any] = field(default_factory=dict)
 

@@ -178,6 +178,8 @@ class Service:
         if checkpoint.session:
             self.recorder.set_session(SessionStart.from_bytes(checkpoint.session))
             self.recorder.registry.restore(checkpoint.registry)
+            if self.recorder.files is not None:
+                self.recorder.files.mount = checkpoint.mount
             if checkpoint.file:
                 self._reopen_file = lambda: self._reopen(checkpoint)
         return checkpoint

@@ -14,6 +14,7 @@ from aggregator.settings import FsyncPolicy
 from writer.archive import Archive
 from writer.files import FileOperations
 from writer.frames import Session, data_frame, session_frame, status_frame
+from writer.mounts import mount_point, require_mounted
 from writer.provider import SECOND_NS, Provider
 from writer.registry import Registry
 
@@ -38,6 +39,8 @@ class SessionFiles:
     ----------
     archive : Archive
         The open file, or the last one.
+    mount : str
+        Mount point that the data directory is under; empty before the session's first file.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class SessionFiles:
         )
         self._is_new = False
         self._is_torn = False
+        self.mount = ""
         self.archive = Archive(operations, Path(start.data_dir), FsyncPolicy(start.fsync))
 
     @property
@@ -162,7 +166,10 @@ class SessionFiles:
         pending = [p.pending_since_ns for p in self._registry.active.values() if p.pending_since_ns is not None]
         timestamp_s = min([log_time_ns, *pending]) / SECOND_NS
         head = [session_frame(self._session), self._status(timestamp_s)]
+        if self.mount:
+            require_mounted(self.mount)
         self.archive.start_file(now_ns, head)
+        self.mount = self.mount or mount_point(Path(self._start.data_dir))
         self._is_new, self._is_torn = True, False
         crash_point("writer.file-started")
         for provider in self._registry.active.values():
