@@ -11,6 +11,11 @@ from tests.support.memory import memory_directory
 from tests.support.tally import TRIED
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let those who have the time test the long spells that the promises speak of."""
+    parser.addoption("--slow", action="store_true", help="stalls of a minute instead of seconds")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many faults were tried."""
     if not TRIED:
