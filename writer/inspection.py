@@ -8,7 +8,8 @@ With ``--json`` one object goes to stdout, whose keys are stable; times are Unix
 ``blocks`` : list
     One per feed and block: ``address``, ``block``, ``providers`` (list of [session_id, prov_id]), ``fields`` (list
     of ``name`` and ``types``, of which a clean archive has one per field: bool, int, double or string), ``rows``,
-    ``first_s``, ``last_s``, ``rate_hz`` (null with fewer than two rows).
+    ``first_s``, ``last_s``, ``rate_hz`` (null with fewer than two rows), ``gaps`` (list of [from_s, to_s], the times
+    of the rows before and behind a step of more than five usual ones).
 ``total`` : object
     ``files``, ``size_bytes``, ``frames``, ``rows``.
 ``errors`` : list of str
@@ -21,19 +22,37 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aggregator.errors import NotAnArchiveFileError
+from aggregator.manual import ManualFormatter
+from writer.progress import bytes_progress
 from writer.survey import G3_PER_S, BlockSurvey, FileSurvey, Span, Survey
 from writer.survey_view import render
+from writer.time_span import TIMES_HELP, TimeSpan, add_span_arguments, span_of
 
 CLEAN, UNREADABLE = 0, 2
+DESCRIPTION = """\
+Tell what is in .g3 files of housekeeping data: feeds, blocks, fields, their types, rows, spans, rates and gaps, and the
+files with their sizes and frames. It works on any HK archive, that of OCS's own aggregator included.
+
+A gap is a step between two rows that is longer than five usual ones of the block."""
+
+EPILOG = f"""\
+{TIMES_HELP}
+
+exit codes:
+  0  done
+  2  something could not be read; what could be is shown all the same
+
+examples:
+  hkagg inspect /data/hk/17000
+  hkagg inspect /data/hk --start 2026-11-23T18:00 --end 2026-11-23T19:00
+  hkagg inspect /data/hk/17000/1700012345.g3 --json"""
+
 PIPED_WIDTH = 200
 """Columns when nobody watches: wide enough that no line of a table is folded as a rule."""
 
@@ -46,9 +65,10 @@ def main(argv: list[str]) -> int:
     int
         0, or 2 when something could not be read; whatever else could be is shown all the same.
     """
-    arguments = _parser().parse_args(argv)
-    survey = Survey()
-    errors = _survey(survey, arguments.paths)
+    arguments = make_parser().parse_args(argv)
+    span = span_of(arguments)
+    survey = Survey(span.start_g3, span.end_g3)
+    errors = _survey(survey, arguments.paths, span)
     if arguments.json:
         sys.stdout.write(json.dumps(as_json(survey, errors), allow_nan=False, indent=1) + "\n")
     elif survey.files:
@@ -56,6 +76,8 @@ def main(argv: list[str]) -> int:
         if not console.is_terminal:
             console.width = PIPED_WIDTH
         console.print(render(survey))
+    elif not errors:
+        sys.stdout.write("there are no rows in this span\n")
     for error in errors:
         sys.stderr.write(f"hkagg inspect: {error}\n")
     return UNREADABLE if errors else CLEAN
@@ -96,6 +118,7 @@ def _block_json(block: BlockSurvey) -> dict[str, Any]:
         "fields": [{"name": name, "types": sorted(types)} for name, types in block.fields.items()],
         **_span_json(block.span),
         "rate_hz": block.rate_hz,
+        "gaps": [[begin / G3_PER_S, end / G3_PER_S] for begin, end in block.pauses.pauses],
     }
 
 
@@ -108,20 +131,22 @@ def _span_json(span: Span) -> dict[str, Any]:
     }
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
     parser = argparse.ArgumentParser(
-        prog="hkagg inspect",
-        description="Tell what is in .g3 files: feeds, blocks, fields, types, rows, spans and rates.",
+        prog="hkagg inspect", description=DESCRIPTION, epilog=EPILOG, formatter_class=ManualFormatter
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a .g3 file or a folder of them")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    add_span_arguments(parser)
     return parser
 
 
-def _survey(survey: Survey, paths: list[Path]) -> list[str]:
+def _survey(survey: Survey, paths: list[Path], time_span: TimeSpan) -> list[str]:
     errors: list[str] = []
-    files = list(dict.fromkeys(_files(paths, errors)))
-    with _progress(files) as progress:
+    found = dict.fromkeys(_files(paths, errors))
+    files = [path for path in found if path in paths or time_span.may_be_in(path)]
+    with bytes_progress("reading", files) as progress:
         errors += [error for path in files if (error := _add(survey, path, progress))]
     return errors
 
@@ -145,13 +170,3 @@ def _files(paths: list[Path], errors: list[str]) -> Iterator[Path]:
         if not found:
             errors.append(f"{path}: there is no .g3 file in this folder")
         yield from found
-
-
-@contextmanager
-def _progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    total = sum(path.stat().st_size for path in files if path.is_file())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("reading", total=total)
-        yield partial(progress.advance, task)

@@ -15,10 +15,7 @@ from writer.field_match import match_fields
 from writer.progress import bytes_progress
 from writer.series import Series, read_series
 from writer.survey_view import printable
-
-G3_PER_S = 100_000_000
-REACH_S = 7200
-"""Rows may be so far from the second that names their file."""
+from writer.time_span import TIMES_HELP, add_span_arguments, span_of
 
 DESCRIPTION = """\
 Plot fields of an HK archive against time, to a file or in a window. Fields that differ by digits only share a panel,
@@ -28,10 +25,8 @@ the greatest of each pixel's span are drawn, so that no peak is lost. Where rows
 A field is named in full, as so3g has it (observatory.lab.feeds.temps.channel_01), or by some of its words in their
 order (lab.channel_01), as far as only one field has them. A * stands for anything, and takes all fields that match."""
 
-EPILOG = """\
-times:
-  2026-11-23  2026-11-23T18:30  '2026-11-23 18:30:05.5'  2026-11-23T18:30+01:00  1795372200
-  UTC unless they say otherwise; a bare number is Unix seconds. The end is not part of the span.
+EPILOG = f"""\
+{TIMES_HELP}
 
 exit codes:
   0  done
@@ -88,56 +83,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write a .png, .pdf or .svg file (default: a window)"
     )
-    parser.add_argument("--start", type=unix_s, metavar="T", help="earliest time (default: all there is)")
-    parser.add_argument("--end", type=unix_s, metavar="T", help="latest time")
+    add_span_arguments(parser)
     parser.add_argument("--list", action="store_true", help="list the full names of all fields instead")
     return parser
-
-
-def unix_s(text: str) -> float:
-    """Read a time as it is given on the command line.
-
-    Returns
-    -------
-    float
-        Unix seconds.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        When it is no time.
-    """
-    for read in (float, _iso_s):
-        try:
-            time_s = read(text)
-        except (ValueError, OverflowError):
-            continue
-        if abs(time_s) < 1e11:
-            return time_s
-    raise argparse.ArgumentTypeError(f"{text!r} is no time: write 2026-11-23T18:30 (UTC) or Unix seconds")
-
-
-def _iso_s(text: str) -> float:
-    # Python 3.10 does not know the Z.
-    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _files(arguments: argparse.Namespace) -> list[Path]:
     tree = find_files([arguments.path])
     if tree.errors:
         raise UnreadableArchiveError(tree.errors[0])
-    if arguments.start is not None and arguments.end is not None and arguments.start >= arguments.end:
-        raise SettingsError("--start is not before --end: there is nothing in between")
-    return [path for path in tree.files if _may_hold(path, arguments.start, arguments.end)]
-
-
-def _may_hold(path: Path, start_s: float | None, end_s: float | None) -> bool:
-    if not (path.stem.isascii() and path.stem.isdecimal()):
-        return True
-    ctime_s = int(path.stem)
-    is_too_early = start_s is not None and ctime_s < start_s - REACH_S
-    return not is_too_early and not (end_s is not None and ctime_s > end_s + REACH_S)
+    span = span_of(arguments)
+    return [path for path in tree.files if span.may_be_in(path)]
 
 
 def _catalogue(paths: list[Path]) -> Catalogue:
@@ -152,10 +108,10 @@ def _catalogue(paths: list[Path]) -> Catalogue:
 
 
 def _series(catalogue: Catalogue, fields: list[str], arguments: argparse.Namespace) -> list[Series]:
-    start_g3, end_g3 = (None if time is None else round(time * G3_PER_S) for time in (arguments.start, arguments.end))
+    span = span_of(arguments)
     frames = catalogue.frames_of(fields)
     try:
-        series = read_series(frames, fields, start_g3=start_g3, end_g3=end_g3)
+        series = read_series(frames, fields, start_g3=span.start_g3, end_g3=span.end_g3)
     except OSError as error:
         raise UnreadableArchiveError(f"{error.filename or arguments.path}: {error.strerror or error}") from error
     if not any(len(each.times_g3) for each in series):

@@ -14,6 +14,7 @@ from aggregator.errors import NotAnArchiveFileError
 from writer.frames import DATA, HKAGG_VERSION, SESSION, STATUS
 from writer.framescan import FrameSpan, read_frames
 from writer.g3 import HOUSEKEEPING, Frame, column_type, frame_from_bytes, times_g3
+from writer.pauses import PauseFinder
 
 G3_PER_S = 100_000_000
 FRAME_KINDS = {SESSION: "session", STATUS: "status", DATA: "data"}
@@ -65,6 +66,8 @@ class BlockSurvey:
         Each field's types, as `writer.g3.COLUMN_TYPES` calls them.
     span : Span
         Its rows.
+    pauses : PauseFinder
+        Where they stay away.
     """
 
     address: str
@@ -72,20 +75,20 @@ class BlockSurvey:
     providers: set[tuple[int, int]] = field(default_factory=set)
     fields: dict[str, set[str]] = field(default_factory=dict)
     span: Span = field(default_factory=Span)
+    pauses: PauseFinder = field(default_factory=PauseFinder)
     _intervals: int = field(default=0, init=False)
     _covered_g3: int = field(default=0, init=False)
 
-    def add(self, provider: tuple[int, int], samples: Frame) -> NDArray[np.int64]:
-        """Add the rows of one frame, and hand on their times."""
-        times = times_g3(samples)
+    def add(self, provider: tuple[int, int], samples: Frame, times: NDArray[np.int64]) -> None:
+        """Add rows of one frame, whose times are given."""
         self.providers.add(provider)
         for name in samples.keys():  # noqa: SIM118 - a G3 map is no mapping
             self.fields.setdefault(name, set()).add(column_type(samples[name]))
         self.span.add(times)
+        self.pauses.add(times)
         if len(times):
             self._intervals += len(times) - 1
             self._covered_g3 += int(times.max()) - int(times.min())
-        return times
 
     @property
     def rate_hz(self) -> float | None:
@@ -132,15 +135,21 @@ class FileSurvey:
 class Survey:
     """What is in some files.
 
+    Parameters
+    ----------
+    start_g3, end_g3 : int or None
+        The span of which rows count, counts of 10 ns since 1970; the end is not part of it.
+
     Attributes
     ----------
     files : list[FileSurvey]
-        In the order in which they were added.
+        In the order in which they were added; with a span only those that have rows in it or are damaged.
     blocks : dict[tuple[str, str], BlockSurvey]
         By feed address and block name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start_g3: int | None = None, end_g3: int | None = None) -> None:
+        self._start_g3, self._end_g3 = start_g3, end_g3
         self.files: list[FileSurvey] = []
         self.blocks: dict[tuple[str, str], BlockSurvey] = {}
 
@@ -168,7 +177,9 @@ class Survey:
                 progress(span.length)
         if not survey.frames:
             raise NotAnArchiveFileError(str(path), survey.remarks[0] if survey.remarks else "it is empty")
-        self.files.append(survey)
+        has_span = self._start_g3 is not None or self._end_g3 is not None
+        if survey.span.rows or survey.remarks or not has_span:
+            self.files.append(survey)
         return survey
 
     def _add_frame(self, survey: FileSurvey, span: FrameSpan, data: bytes) -> None:
@@ -199,6 +210,15 @@ class Survey:
     def _add_rows(self, survey: FileSurvey, session_id: int, frame: Frame) -> None:
         address, provider = frame["address"], (session_id, int(frame["prov_id"]))
         for name, samples in zip(frame["block_names"], frame["blocks"], strict=True):
-            key = (address, name)
-            block = self.blocks.setdefault(key, BlockSurvey(address=address, block=name))
-            survey.span.add(block.add(provider, samples))
+            every = times_g3(samples)
+            times = self._in_span(every)
+            if len(every) and not len(times):
+                continue
+            block = self.blocks.setdefault((address, name), BlockSurvey(address=address, block=name))
+            block.add(provider, samples, times)
+            survey.span.add(times)
+
+    def _in_span(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self._start_g3 is not None:
+            times = times[times >= self._start_g3]
+        return times if self._end_g3 is None else times[times < self._end_g3]

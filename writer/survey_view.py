@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from writer.survey import BlockSurvey, FileSurvey, Span, Survey
+from aggregator.status_view import duration
+from writer.survey import G3_PER_S, BlockSurvey, FileSurvey, Span, Survey
 
 MOST_LISTED_FILES = 24
 """A longer list of files says less than its sum; those with remarks are always named."""
@@ -53,7 +54,7 @@ def _blocks(survey: Survey) -> Table:
     table.add_column("providers", justify="right")
     table.add_column("fields", overflow="fold")
     table.add_column("types", overflow="fold")
-    for title in ("rows", "first (UTC)", "last (UTC)", "rate/Hz"):
+    for title in ("rows", "first (UTC)", "last (UTC)", "rate/Hz", "gaps"):
         table.add_column(title, justify="right", no_wrap=True)
     for key in sorted(survey.blocks):
         table.add_row(*_block(survey.blocks[key]))
@@ -70,6 +71,12 @@ def _block(block: BlockSurvey) -> Iterator[str]:
     yield utc(block.span.first_g3)
     yield utc(block.span.last_g3)
     yield "-" if block.rate_hz is None else f"{block.rate_hz:.4g}"
+    yield _gaps(block)
+
+
+def _gaps(block: BlockSurvey) -> str:
+    lengths = [end - begin for begin, end in block.pauses.pauses]
+    return f"{len(lengths)} ({duration(sum(lengths) / G3_PER_S)})" if lengths else "-"
 
 
 def _fields(names: list[str]) -> str:

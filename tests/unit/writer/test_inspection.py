@@ -23,7 +23,7 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "hk"
 
 
-def as_json(capsys: pytest.CaptureFixture[str], *paths: Path, code: int = 0) -> Any:
+def as_json(capsys: pytest.CaptureFixture[str], *paths: Path | str, code: int = 0) -> Any:
     assert main([*map(str, paths), "--json"]) == code
     return json.loads(capsys.readouterr().out)
 
@@ -42,6 +42,7 @@ def test_the_blocks_of_all_files_are_added_up(data_dir: Path, capsys: pytest.Cap
             "first_s": START_S,
             "last_s": START_S + 0.01,
             "rate_hz": 200.0,
+            "gaps": [],
         },
         {
             "address": ADDRESS,
@@ -52,6 +53,7 @@ def test_the_blocks_of_all_files_are_added_up(data_dir: Path, capsys: pytest.Cap
             "first_s": START_S + 11.5,
             "last_s": START_S + 11.5,
             "rate_hz": None,
+            "gaps": [],
         },
         {
             "address": ADDRESS,
@@ -66,6 +68,7 @@ def test_the_blocks_of_all_files_are_added_up(data_dir: Path, capsys: pytest.Cap
             "first_s": START_S + 0.5,
             "last_s": START_S + 102.5,
             "rate_hz": 1.0,
+            "gaps": [[START_S + 2.5, START_S + 10.5], [START_S + 10.5, START_S + 100.5]],
         },
     ]
     assert [file["path"] for file in found["files"]] == [str(first), str(second)]
@@ -93,7 +96,7 @@ def test_people_see_a_table_and_a_line_for_each_file(data_dir: Path, capsys: pyt
     (temps,) = [line.split() for line in lines if " temps " in line]
     assert temps[:6] == [ADDRESS, "temps", "2", "kelvin,", "state,", "heater"]
     assert temps[6:11] == ["2", "double,", "1", "string", "7"]
-    assert temps[11:] == ["2023-11-15", "01:39:05", "2023-11-15", "01:40:47", "1"]
+    assert temps[11:] == ["2023-11-15", "01:39:05", "2023-11-15", "01:40:47", "1", "2", "(1", "min", "38", "s)"]
     assert any(
         line.startswith(f"{first}: ") and "5 frames (3 data, 1 session, 1 status), 8 rows" in line for line in lines
     )
@@ -114,6 +117,32 @@ def test_pauses_do_not_lower_a_rate(data_dir: Path, capsys: pytest.CaptureFixtur
     frames = [rows(at_s, block("b", list(at_s + tenths), x=[1.0] * 11)) for at_s in (0, 1000)]
     write_file(data_dir, [*head(), *frames])
     assert as_json(capsys, data_dir)["blocks"][0]["rate_hz"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("rows_per_frame", [1, 3, 50])
+def test_rows_that_stay_away_are_gaps_however_they_are_framed(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], rows_per_frame: int
+) -> None:
+    times = [*range(100), *range(150, 300), *range(1000, 1050)]
+    chunks = [times[at : at + rows_per_frame] for at in range(0, len(times), rows_per_frame)]
+    write_file(data_dir, [*head(), *(rows(chunk[0], block("b", chunk, x=[1.0] * len(chunk))) for chunk in chunks)])
+    assert as_json(capsys, data_dir)["blocks"][0]["gaps"] == [
+        [START_S + 99, START_S + 150],
+        [START_S + 299, START_S + 1000],
+    ]
+
+
+def test_a_span_leaves_out_rows_blocks_and_files_without_any(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, _ = write_clean_archive(data_dir)
+    far = write_file(data_dir, [b"no frames"], ctime_s=START_S + 50_000)
+    found = as_json(capsys, data_dir, "--start", str(START_S + 1), "--end", "2023-11-15T01:39:15")
+    assert [(each["block"], each["rows"]) for each in found["blocks"]] == [("temps", 2)]
+    assert [file["path"] for file in found["files"]] == [str(first)]
+    assert far.exists()
+    assert main([str(data_dir), "--end", "2020-01-01"]) == 0
+    assert capsys.readouterr().out == "there are no rows in this span\n"
 
 
 def test_single_rows_have_the_rate_at_which_they_came(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,9 +23,10 @@ from tests.support.archives import ADDRESS, START_S, block, head, rows, write_cl
 from tests.support.stock import write_stock_archive
 from writer.catalogue import Catalogue
 from writer.field_match import match_fields
-from writer.plot_command import main, unix_s
+from writer.plot_command import main
 from writer.plotting import BINS, arrange, draw
 from writer.series import Series, read_series
+from writer.time_span import unix_s
 
 ACU = "observatory.acu.feeds.stream"
 KELVIN = f"{ADDRESS}.kelvin"
