@@ -16,7 +16,6 @@ from aggregator.demo.router import RouterSettings
 from aggregator.demo.site_file import Instance, write_site_file
 
 INSTANCE_ID = "bench-aggregator"
-BUFFER_SIZE = "512M"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ def _start_hkagg(places: Places, site: list[str], _: RouterSettings) -> list[Pro
     buffer = ["--buffer-dir", str(places.buffer_dir)]
     recording = ["--data-dir", str(places.data_dir), "--initial-state", "record", "--writer", "external"]
     return [
-        start_module("ingest", places, "ingest", *site, *recording, *buffer, "--buffer-size", BUFFER_SIZE),
+        start_module("ingest", places, "ingest", *site, *recording, *buffer),
         start_module("writer", places, "writer", *buffer),
     ]
 
