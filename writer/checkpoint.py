@@ -32,6 +32,8 @@ class Checkpoint:
         How many bytes of it are valid.
     mount : str
         Mount point that the data directory is under; empty where no file was begun.
+    rebuilds : bool
+        Whether the archive may hold rows of the log that this checkpoint does not know of.
     registry : list
         State of the providers (`Registry.to_checkpoint`).
     counters : dict
@@ -45,6 +47,7 @@ class Checkpoint:
     file: str = ""
     valid_length: int = 0
     mount: str = ""
+    rebuilds: bool = False
     registry: list[Any] = field(default_factory=list)
     counters: dict[str, Any] = field(default_factory=dict)
 

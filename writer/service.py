@@ -168,7 +168,7 @@ class Service:
         checkpoint = self._store.load()
         for fault in self._store.faults:
             LOG.warning("%s; the other checkpoint slot is used", fault)
-        if self._store.faults:
+        if self._store.faults or (checkpoint is not None and checkpoint.rebuilds):
             self._drain.rebuild = Rebuild(self._operations, self._quarantine)
         if checkpoint is None:
             return Checkpoint(log_id=0)
@@ -286,6 +286,7 @@ class Service:
             file=file,
             valid_length=valid_length,
             mount=recorder.files.mount if session and recorder.files else "",
+            rebuilds=self._drain.rebuild is not None,
             registry=recorder.registry.to_checkpoint(),
             counters=self.counters.snapshot(),
         )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from aggregator.errors import LogFormatError
@@ -15,7 +16,7 @@ from aggregator.slots import SLOT_NAMES
 from tests.support.archive_check import assert_archive_is_clean
 from tests.support.campaign import Plan
 from tests.support.oracle import Conservation, compare
-from tests.support.recording import SECOND, T0, Recording
+from tests.support.recording import SECOND, T0, Recording, block, feed
 from tests.support.tally import tried
 from writer.quarantine import quarantine_files, read_entries
 from writer.service import Service
@@ -275,3 +276,22 @@ def test_a_log_that_lost_its_end_does_not_swallow_what_follows(shm_path: Path) -
     outcome = story.go_on()
     assert outcome.is_kept, str(outcome)
     tried("power losses")
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_a_rebuild_that_is_cut_short_is_taken_up_again(steps: int, shm_path: Path) -> None:
+    story = Story(shm_path, 0)
+    pin = [block("b", [story.recording.now_s], x=[1.5]), feed("slow", frame_length=1000.0)]
+    story.payloads.append(bytes(msgpack.packb(pin)))
+    story.recording.raw(story.payloads[0])
+    while len(list_segments(story.buffer)) < 4:
+        story.publish(0.003)
+        story.service.step(story.recording.now_ns)
+    for slot in SLOT_NAMES:
+        (story.buffer / slot).unlink()
+    story.service = story.recording.service()
+    for _ in range(steps):
+        story.service.step(story.recording.advance(0.6))
+    outcome = story.go_on()
+    assert outcome.is_kept, str(outcome)
+    tried("damaged checkpoints", 2)
