@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -106,6 +107,8 @@ _counter: Any = None
 
 def _take_counter(counter: Any) -> None:
     global _counter  # noqa: PLW0603 - a process of a pool is handed things that way
+    # Ctrl-C on a terminal reaches the processes of a pool too: they are to end without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _counter = counter
 
 
