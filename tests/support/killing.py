@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 
 from tests.support.campaign import Plan, committed_payloads
 from tests.support.children import finish, kill, said, start_publisher, start_writer
-from tests.support.oracle import Conservation, assert_conserved, assert_counters_add_up
+from tests.support.oracle import Conservation, assert_conserved, assert_counters_add_up, compare
 
 WRITER, PUBLISHER, BOTH = "writer", "publisher", "both"
 
@@ -35,25 +40,59 @@ class Victim:
         self._writer = start_writer(plan.buffer)
         self._publisher = start_publisher(plan)
 
-    def kill(self, whom: str) -> None:
-        """Kill one or both, and start them again."""
+    def kill(self, whom: str, meanwhile: Callable[[], None] | None = None) -> None:
+        """Kill one or both, do something while they are dead, and start them again."""
         if whom in (WRITER, BOTH):
             self._writer.kill()
         if whom in (PUBLISHER, BOTH):
             self._publisher.kill()
         if whom in (WRITER, BOTH):
             self._count(self._writer)
-            self._writer = start_writer(self.plan.buffer)
         if whom in (PUBLISHER, BOTH):
             self._count(self._publisher)
+        if meanwhile is not None:
+            meanwhile()
+        if whom in (WRITER, BOTH):
+            self._writer = start_writer(self.plan.buffer)
+        if whom in (PUBLISHER, BOTH):
             self._publisher = start_publisher(self.plan)
 
-    def settle(self) -> Conservation:
-        """Kill both, let fresh ones come to the end, and ask the oracle."""
+    @contextmanager
+    def stalled(self, whom: str) -> Iterator[None]:
+        """Stop one by a signal for a while."""
+        child = self._writer if whom == WRITER else self._publisher
+        assert child.pid is not None
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGSTOP)
+        yield
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGCONT)
+
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """Let the system refuse every byte that the writer wants to write to a file, for a while."""
+        limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        assert self._writer.pid is not None
+        with suppress(ProcessLookupError):
+            resource.prlimit(self._writer.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        yield
+        with suppress(ProcessLookupError):
+            resource.prlimit(self._writer.pid, resource.RLIMIT_FSIZE, limits)
+
+    def settle(self, *, may_differ: bool = False) -> Conservation:
+        """Kill both, let fresh ones come to the end, and ask the oracle.
+
+        Parameters
+        ----------
+        may_differ : bool
+            Whether to hand back what is not conserved instead of failing; counters are not looked at then.
+        """
         for child in (self._publisher, self._writer):
             self._count(child)
         plan = replace(self.plan, pause_s=0.0005)
         status = finish(plan)
+        if may_differ:
+            return compare(committed_payloads(plan), plan.data)
         malformed = sum(plan.is_malformed(k) for k in range(plan.messages))
         assert_counters_add_up(status, committed=plan.messages, quarantined=malformed)
         return assert_conserved(committed_payloads(plan), plan.data)
