@@ -47,6 +47,9 @@ COMMANDS = {
     "status": Command(
         module="aggregator.status_command", summary="how a recorder is doing, now or live", told_the_time=True
     ),
+    "monitor": Command(
+        module="writer.monitor.command", summary="a web page and metrics about a recorder", told_the_time=True
+    ),
     "bench": Command(
         module="aggregator.bench.command",
         summary="what this machine can record, and what that costs",
