@@ -17,6 +17,7 @@ from ocs import site_config
 from aggregator.buffer import default_directory
 from aggregator.errors import SettingsError
 from aggregator.settings import LONGEST_FILE_S, FsyncPolicy, RecorderSettings
+from ingest.credentials import Credentials, add_arguments, read_credentials
 
 AGENT_CLASS = "AggregatorAgent"
 """What clients, the registry and ocs-web know this agent as."""
@@ -57,6 +58,10 @@ class IngestSettings:
         Whether the writer is a child of ingest.
     log_level : str
         For txaio.
+    credentials : Credentials or None
+        Who ingest is to the router; None for anybody.
+    ca_file : Path or None
+        Certificates by which the router is known; None for the system's.
     """
 
     site: argparse.Namespace
@@ -66,6 +71,8 @@ class IngestSettings:
     buffer_bytes: int | None
     spawn_writer: bool
     log_level: str
+    credentials: Credentials | None = None
+    ca_file: Path | None = None
 
 
 def make_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
@@ -119,6 +126,7 @@ def make_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argum
         choices=[SPAWN, EXTERNAL],
         help="whether ingest starts the writer itself and keeps it running (default: spawn)",
     )
+    add_arguments(parser)
     return parser
 
 
@@ -170,6 +178,8 @@ def read_settings(argv: Sequence[str] | None) -> IngestSettings:
         buffer_bytes=site.buffer_size,
         spawn_writer=site.writer == SPAWN,
         log_level=_log_level(),
+        credentials=read_credentials(site),
+        ca_file=site.tls_ca_file,
     )
 
 

@@ -18,6 +18,7 @@ from aggregator.settings import BufferSettings, Caps
 from aggregator.status import INGEST
 from ingest.agent import AggregatorAgent
 from ingest.arguments import IngestSettings
+from ingest.authentication import read_trust
 from ingest.bell_ringer import BellRinger
 from ingest.intake import Intake
 from ingest.report import Look, Report
@@ -75,6 +76,7 @@ class Program:
             committed=self._ringer.committed,
             clock_ns=clock_ns,
             reactor=reactor,
+            credentials=settings.credentials,
         )
         self._agent = self._make_agent(buffer, pid)
         self._connection = connection_service(
@@ -83,6 +85,7 @@ class Program:
             all_serializers(self._session.take_event),
             largest_message_bytes=caps.message_bytes,
             reactor=reactor,
+            trust=read_trust(settings.ca_file),
         )
         report = Report(pid=pid, started_ns=clock_ns(), buffer_bytes=buffer.size_bytes)
         self._upkeep = Upkeep(directory=buffer.directory, report=report, look=self._look, tell=self._agent.tell)

@@ -13,6 +13,8 @@ from ocs.ocs_agent import OCSAgent
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import deferLater
 
+from ingest.authentication import answer
+from ingest.credentials import Credentials
 from ingest.event import FeedEvent
 from ingest.feed_header import FeedCache
 from ingest.repack import repack
@@ -57,6 +59,8 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         Returns the time now, Unix nanoseconds.
     reactor : IReactorTime
         Twisted's.
+    credentials : Credentials, optional
+        Who this agent is to the router.
 
     Notes
     -----
@@ -73,6 +77,7 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         committed: Callable[[], None],
         clock_ns: Callable[[], int],
         reactor: Any,
+        credentials: Credentials | None = None,
     ) -> None:
         address = f"{site_args.address_root}.{site_args.instance_id}"
         config = ComponentConfig(site_args.site_realm, {})  # type: ignore[no-untyped-call]
@@ -81,6 +86,7 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
         self._committed = committed
         self._clock_ns = clock_ns
         self._reactor = reactor
+        self._credentials = credentials
         self._feeds_pattern = f"{site_args.address_root}..feeds."
         self._feeds_subscription: int | None = None
         self._feed_cache = FeedCache()
@@ -125,6 +131,16 @@ class FeedSession(OCSAgent):  # type: ignore[misc] # OCS is untyped
             self.log.error("{complaint}", complaint=complaint)
 
     # Connections --------------------------------------------------------------------------------------------------
+
+    def join(self, realm: str, *args: Any, **options: Any) -> None:
+        """Ask for admission to the realm, as whoever the credentials say."""
+        if self._credentials is not None:
+            options |= self._credentials.join_options()
+        super().join(realm, *args, **options)
+
+    def onChallenge(self, challenge: Any) -> Any:  # noqa: N802 - autobahn's name
+        """Answer a router that wants to see the credentials."""
+        return super().onChallenge(challenge) if self._credentials is None else answer(self._credentials, challenge)
 
     @inlineCallbacks
     def onJoin(self, details: Any) -> Generator[Any, Any, None]:  # noqa: N802 - autobahn's name

@@ -61,7 +61,7 @@ def websocket_options(largest_message_bytes: int) -> dict[str, Any]:
 
 
 def connection_service(
-    url: str, session: Any, serializers: list[Any], *, largest_message_bytes: int, reactor: Any
+    url: str, session: Any, serializers: list[Any], *, largest_message_bytes: int, reactor: Any, trust: Any = None
 ) -> ClientService:
     """Return a service that connects the session and reconnects it until it is stopped.
 
@@ -77,6 +77,8 @@ def connection_service(
         Largest message that is recorded.
     reactor : IReactorCore
         Twisted's.
+    trust : IOpenSSLTrustRoot, optional
+        By which certificates a router is known, instead of the system's.
 
     Raises
     ------
@@ -95,7 +97,9 @@ def connection_service(
         factory.setProtocolOptions(**websocket_options(largest_message_bytes))
     factory.noisy = False
     retry = backoffPolicy(initialDelay=FIRST_RETRY_S, maxDelay=LONGEST_RETRY_S)
-    return _QuietService(_endpoint(reactor, host, port, secure=secure), factory, retryPolicy=retry, clock=reactor)
+    return _QuietService(
+        _endpoint(reactor, host, port, secure=secure, trust=trust), factory, retryPolicy=retry, clock=reactor
+    )
 
 
 def _rawsocket_factory(session: Any, serializers: list[Any]) -> Any:
@@ -108,8 +112,8 @@ def _websocket_factory(url: str, session: Any, serializers: list[Any]) -> Any:
     return factory
 
 
-def _endpoint(reactor: Any, host: str, port: int | str, *, secure: bool) -> Any:
+def _endpoint(reactor: Any, host: str, port: int | str, *, secure: bool, trust: Any) -> Any:
     if host == "unix":
         return _endpoints.UNIXClientEndpoint(reactor, str(port))
     plain = _endpoints.HostnameEndpoint(reactor, host, port)
-    return _endpoints.wrapClientTLS(optionsForClientTLS(host), plain) if secure else plain
+    return _endpoints.wrapClientTLS(optionsForClientTLS(host, trustRoot=trust), plain) if secure else plain
