@@ -21,9 +21,15 @@ START_S = 1_700_000_000
 ROOT = "observatory"
 FLOATS = "f"
 SITE_MIX = "ffffffifbs"
-"""Kinds of the fields of a block, repeated as often as needed: f double, i integer, b boolean, s string."""
+"""Kinds of the fields of a block, repeated as often as needed.
+
+f is a double, i an integer that counts up, q one of four small integers, b a boolean, s a string that stays the same for
+a while, as the states of real devices do.
+"""
 
 _WORDS = ("OK", "WARN", "in motion", "bereit, 4 °C")
+_WORD_HOLDS_TURNS = 25
+_FIRST_COUNT = 1 << 20
 _SHAPE = re.compile(r"(\d{1,5})x(\d{1,5})x(\d{1,6})")
 _MOST_VALUES = 4_000_000
 
@@ -109,7 +115,7 @@ WORKLOADS = {
             parts=(
                 _OF_A_SITE(name="hk", feeds=100, fields=20, rows=1),
                 _OF_A_SITE(name="acu", feeds=4, fields=8, rows=200),
-                _OF_A_SITE(name="hwp", feeds=2, fields=3, rows=4200, kinds="iii", period_s=1.826),
+                _OF_A_SITE(name="hwp", feeds=2, fields=3, rows=4200, kinds="iiq", period_s=1.826),
                 _OF_A_SITE(name="highrate", feeds=8, fields=16, rows=100),
                 _OF_A_SITE(name="wide", feeds=4, fields=2000, rows=1),
             ),
@@ -186,7 +192,7 @@ class _Publisher:
         part = self._part
         received_s = (turn + 1 + share) * part.period_s
         before_s = part.period_s * np.arange(part.rows, 0, -1) / part.rows
-        columns = (_column(part.kinds[i % len(part.kinds)], part.rows, chance) for i in range(part.fields))
+        columns = (_column(part.kinds[i % len(part.kinds)], turn, i, part.rows, chance) for i in range(part.fields))
         block = {
             "block_name": "samples",
             "data": dict(zip(self._fields, columns, strict=True)),
@@ -196,11 +202,14 @@ class _Publisher:
         return Message(self._topic, {"samples": block}, self._feed, received_s, part.fields * part.rows)
 
 
-def _column(kind: str, rows: int, chance: np.random.Generator) -> list[Any]:
+def _column(kind: str, turn: int, place: int, rows: int, chance: np.random.Generator) -> list[Any]:
     if kind == "f":
         return list(chance.standard_normal(rows).tolist())
     if kind == "i":
-        return list(chance.integers(0, 1 << 31, rows).tolist())
+        first = _FIRST_COUNT + place + turn * rows
+        return list(range(first, first + rows))
+    if kind == "q":
+        return list(chance.integers(0, 4, rows).tolist())
     if kind == "b":
         return list((chance.random(rows) < 0.5).tolist())
-    return [_WORDS[i] for i in chance.integers(0, len(_WORDS), rows)]
+    return [_WORDS[(turn // _WORD_HOLDS_TURNS + place) % len(_WORDS)]] * rows
