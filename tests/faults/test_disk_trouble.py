@@ -17,7 +17,7 @@ from tests.support.tally import tried
 from writer.service import Service
 
 CODES = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS)
-MESSAGES = 30
+MESSAGES = 24
 
 
 class Story:
@@ -36,7 +36,7 @@ class Story:
         """Publish and write some of the messages."""
         recording = self.recording
         for k in range(first, last):
-            if k % 15 == 0:
+            if k % 12 == 0:
                 recording.start()
             payload = self.plan.payload(k)
             if self.plan.is_malformed(k):
@@ -44,7 +44,7 @@ class Story:
             else:
                 self.payloads.append(payload)
             recording.raw(payload)
-            if k % 15 == 14:
+            if k % 12 == 11:
                 recording.stop()
             recording.advance(0.13)
             self.service.step(recording.now_ns)
@@ -81,7 +81,7 @@ def test_any_call_may_fail_once(operation: str, shm_path: Path) -> None:
     fsync = "rotate" if operation == "close" else "frame"
     calls = calls_of_a_clean_story(shm_path / "clean", fsync)[operation]
     for nth in range(1, calls + 1):
-        for code in (errno.ENOSPC, errno.EIO, CODES[2 + nth % 3]):
+        for code in codes_for(operation, nth):
             story = Story(shm_path / f"{nth}-{code}", fsync)
             story.files.fail_nth(operation, nth, code)
             story.play()
@@ -89,10 +89,17 @@ def test_any_call_may_fail_once(operation: str, shm_path: Path) -> None:
             tried("errors injected into file operations")
 
 
+def codes_for(operation: str, nth: int) -> list[int]:
+    """Return what the nth call fails with: no space and a broken disk each time, the rarer errors now and then."""
+    if operation == "find":
+        return [CODES[nth % len(CODES)]]
+    return [errno.ENOSPC, errno.EIO, *([CODES[2 + nth // 4 % 3]] if nth % 4 == 0 else [])]
+
+
 @pytest.mark.parametrize("fsync", ["never", "rotate", "frame"])
 @pytest.mark.parametrize("operation", ["write", "truncate", "sync", "open_existing", "everything"])
 def test_a_disk_that_is_out_of_order_for_a_while_costs_nothing(operation: str, fsync: str, shm_path: Path) -> None:
-    for start in (3, 11, 14, 19):
+    for start in (3, 9, 13):
         story = Story(shm_path / str(start), fsync)
         story.play(last=start)
         break_down(story.files, operation)
@@ -108,7 +115,7 @@ def test_a_disk_that_is_out_of_order_for_a_while_costs_nothing(operation: str, f
 def test_a_writer_that_dies_while_its_disk_is_out_of_order_costs_nothing(
     operation: str, fsync: str, shm_path: Path
 ) -> None:
-    for start in range(2, 24, 3):
+    for start in range(2, 18, 3):
         story = Story(shm_path / str(start), fsync)
         story.play(last=start)
         break_down(story.files, operation)
