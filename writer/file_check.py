@@ -75,7 +75,8 @@ class FileCheck:
 
     def __init__(self, path: Path, *, is_placed: bool = True) -> None:
         self.report = FileReport(path=path)
-        self._place = Place(path=str(path))
+        self._frame: int | None = None
+        self._offset: int | None = None
         self._is_placed = is_placed
         self._streams = FileStreams(self.report.findings)
 
@@ -110,6 +111,10 @@ class FileCheck:
         self.report.streams = self._streams.streams
         return self.report
 
+    @property
+    def _place(self) -> Place:
+        return Place(path=str(self.report.path), frame=self._frame, offset=self._offset)
+
     def _add(self, rule: Rule, text: str) -> None:
         self.report.findings.add(rule, self._place, text)
 
@@ -125,18 +130,19 @@ class FileCheck:
     def _spans(self, progress: Callable[[int], None]) -> Iterator[FrameSpan]:
         told = 0
         for number, span in enumerate(scan_past_damage(self.report.path)):
-            self._place = Place(path=str(self.report.path), frame=number, offset=span.offset)
-            self.report.frames, self.report.size_bytes = number + 1, span.end
+            self._frame, self._offset = number, span.offset
             if span.fault is not None:
                 self._add(FAULT_RULES[span.fault], f"{span.fault.value}, {span.length} bytes")
             elif span.type != HOUSEKEEPING:
                 self._add(Rule.FRAME_TYPE, f"a frame of type {span.type!r} instead of {HOUSEKEEPING!r}")
             yield span
-            if span.end - told >= PROGRESS_BYTES:
-                progress(span.end - told)
-                told = span.end
+            if span.offset - told >= PROGRESS_BYTES:
+                progress(span.offset - told)
+                told = span.offset
+        if self._frame is not None:
+            self.report.frames, self.report.size_bytes = self._frame + 1, span.end
         progress(self.report.size_bytes - told)
-        self._place = Place(path=str(self.report.path))
+        self._frame = self._offset = None
 
     def _check_contents(self, spans: Iterator[FrameSpan], folder: str, on_frame: OnFrame | None) -> None:
         stem = self.report.path.stem

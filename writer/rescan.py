@@ -32,7 +32,7 @@ def scan_past_damage(path: Path) -> Iterator[FrameSpan]:
     while offset is not None:
         spans, offset = scan_frames(path, offset), None
         for span in spans:
-            following = None if span.ok else next_whole_frame(path, span.offset + 1, span.end)
+            following = None if span.fault is None else next_whole_frame(path, span.offset + 1, span.end)
             if following is None:
                 yield span
                 continue
