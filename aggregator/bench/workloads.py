@@ -23,8 +23,8 @@ FLOATS = "f"
 SITE_MIX = "ffffffifbs"
 """Kinds of the fields of a block, repeated as often as needed.
 
-f is a double, i an integer that counts up, q one of four small integers, b a boolean, s a string that stays the same for
-a while, as the states of real devices do.
+f is a double, i an integer that counts up, q one of four small integers, b a boolean, s a string that stays the same
+for a while, as the states of real devices do.
 """
 
 _WORDS = ("OK", "WARN", "in motion", "bereit, 4 °C")
