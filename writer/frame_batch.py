@@ -27,6 +27,9 @@ MOST_KEYS = 32
 
 LONGEST_NAME = 4096
 
+WORTH_PIECES_BYTES = 2500
+"""Copying all of a larger frame takes longer than going through its names and blobs one by one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -78,15 +81,33 @@ class FrameBatch:
         return int(breaks[0]) + 1 if len(breaks) else len(starts)
 
     def _check(self, chosen: slice) -> NDArray[np.bool_]:
-        starts, ends, keys = self._starts[chosen], self._ends[chosen], self._keys[chosen]
+        starts, ends = self._starts[chosen], self._ends[chosen]
         if not len(starts):
             return np.zeros(0, dtype=np.bool_)
+        is_small = int(ends[-1] - starts[0]) < len(starts) * WORTH_PIECES_BYTES
+        found = self._sums_in_a_row(chosen) if is_small else self._sums_of_pieces(chosen)
+        said = _at_any_byte(self._window, "<u4")[ends - CHECKSUM_BYTES]
+        return np.asarray(np.array(found, dtype=np.uint32) ^ np.uint32(ALL_ONES) == said)
+
+    def _sums_in_a_row(self, chosen: slice) -> list[int]:
+        starts, ends, keys = self._starts[chosen], self._ends[chosen], self._keys[chosen]
         content = self._content(chosen)
         sizes = ends - starts - HEADER_BYTES - CHECKSUM_BYTES - 2 * LENGTH_BYTES * keys
         borders = [0, *np.cumsum(sizes).tolist()]
-        found = [crc32c(content[a:b], ALL_ONES) for a, b in pairwise(borders)]
-        said = _at_any_byte(self._window, "<u4")[ends - CHECKSUM_BYTES]
-        return np.asarray(np.array(found, dtype=np.uint32) ^ np.uint32(ALL_ONES) == said)
+        return [crc32c(content[a:b], ALL_ONES) for a, b in pairwise(borders)]
+
+    def _sums_of_pieces(self, chosen: slice) -> list[int]:
+        window, found = self._window.data, []
+        lengths_at = np.stack([column[chosen] for column in self._lengths_at], axis=1).tolist()
+        for lengths, keys, end in zip(
+            lengths_at, self._keys[chosen].tolist(), self._ends[chosen].tolist(), strict=True
+        ):
+            borders = [*lengths[: 2 * keys], end - CHECKSUM_BYTES]
+            crc = ALL_ONES
+            for a, b in pairwise(borders):
+                crc = crc32c(window[a + LENGTH_BYTES : b], crc)
+            found.append(crc)
+        return found
 
     def _content(self, chosen: slice) -> memoryview:
         """Put the names and blobs of frames in a row, without what stands between them."""

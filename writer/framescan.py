@@ -38,7 +38,7 @@ LONGEST_NAME = 4096
 
 CHUNK_BYTES = 1 << 17
 
-SMALL_FRAME_BYTES = 1 << 13
+SMALL_FRAME_BYTES = 1 << 16
 WINDOW_BYTES = 1 << 21
 """Frames smaller than the one are looked for in windows of the other, many at a time."""
 
