@@ -64,6 +64,8 @@ class Provider:
         self._taken_from: dict[str, int] = {}
         self._last_timestamp_s = -math.inf
         self._schema: bytes | None = None
+        self._packed = b""
+        self._packed_marks: tuple[Any, ...] = ()
 
     def has_room_for(self, block: str, fields: Sequence[str], most_blocks: int) -> bool:
         """Whether a new block can live here: so3g allows a field name in one block of a provider only."""
@@ -155,15 +157,21 @@ class Provider:
         self.pending_values = 0
         self._last_timestamp_s = timestamp_s
 
-    def to_checkpoint(self) -> list[Any]:
-        """Return what a later process needs to go on with this provider."""
+    def to_checkpoint(self) -> bytes:
+        """Return what a later process needs to go on with this provider, msgpack; an idle one's is packed once."""
+        marks = (self.feed, self.high_water, self.last_received_ns, self._last_timestamp_s, self.named_at_s)
+        if self._schema is None or marks != self._packed_marks:
+            self._packed, self._packed_marks = self._pack(), marks
+        return self._packed
+
+    def _pack(self) -> bytes:
         if self._schema is None:
             schema = {
                 name: [buffer.fields, buffer.kinds, self._taken_from[name]] for name, buffer in self.blocks.items()
             }
             self._schema = msgpack.packb(schema)
         feed = self.feed
-        return [
+        state = [
             self.prov_id,
             [feed.address, feed.session_id, feed.frame_length_s, feed.fresh_time_s],
             self.high_water,
@@ -172,10 +180,13 @@ class Provider:
             self.named_at_s,
             self._schema,
         ]
+        packed: bytes = msgpack.packb(state)
+        return packed
 
     @classmethod
-    def from_checkpoint(cls, state: list[Any]) -> Provider:
+    def from_checkpoint(cls, packed: bytes) -> Provider:
         """Return a provider with nothing pending, as it was when it was checkpointed."""
+        state = msgpack.unpackb(packed)
         prov_id, (address, session_id, frame_length_s, fresh_time_s), high_water, received, stamp, named, schema = state
         feed = FeedHeader(
             address=address, session_id=session_id, frame_length_s=frame_length_s, fresh_time_s=fresh_time_s
