@@ -120,8 +120,8 @@ class Drain:
             self.drained = first.sequence
             return True
         recorder = self._recorder
-        if self.rebuild is not None and recorder.session is not None:
-            self.rebuild.scan(recorder.session, first.received_ns, recorder.open_file)
+        if recorder.session is not None:
+            self._look_into_archive(recorder.session, first)
         if recorder.clock_went_back(first.received_ns):
             recorder.start_over_at(first.received_ns, high_water=first.sequence - 1, now_ns=now_ns)
         self._take_lot(self._next_lot())
@@ -201,8 +201,7 @@ class Drain:
     def _start_session(self, record: Record, now_ns: int) -> None:
         start = SessionStart.from_bytes(record.payload)
         recorder = self._recorder
-        if self.rebuild is not None:
-            self.rebuild.scan(start, record.received_ns, recorder.open_file)
+        self._look_into_archive(start, record)
         is_open = recorder.session is not None and recorder.session.session_id == start.session_id
         if is_open and (record.flags & CONTINUED or record.sequence <= self.counted):
             return
@@ -210,9 +209,17 @@ class Drain:
             recorder.close_session(high_water=record.sequence - 1, now_ns=now_ns)
         _warn_of(start, record)
         recorder.open_session(start, now_ns)
-        if self.rebuild is not None:
+        self._look_into_archive(start, record)
+
+    def _look_into_archive(self, session: SessionStart, record: Record) -> None:
+        """While rebuilding, learn what the archive holds of a session, and which of its prov_ids are spoken for."""
+        if self.rebuild is None:
+            return
+        recorder = self._recorder
+        self.rebuild.scan(session, record.received_ns, recorder.open_file)
+        if recorder.session is not None and recorder.session.session_id == session.session_id:
             registry = recorder.registry
-            registry.next_prov_id = max(registry.next_prov_id, self.rebuild.next_prov_id(start.session_id))
+            registry.next_prov_id = max(registry.next_prov_id, self.rebuild.next_prov_id(session.session_id))
 
     def _stop_session(self, record: Record, now_ns: int) -> None:
         if self._recorder.session is not None:

@@ -15,7 +15,7 @@ from aggregator.segment import list_segments
 from aggregator.slots import SLOT_NAMES
 from tests.support.archive_check import assert_archive_is_clean
 from tests.support.campaign import Plan
-from tests.support.oracle import Conservation, compare
+from tests.support.oracle import Conservation, assert_prov_ids_are_unique, compare
 from tests.support.recording import SECOND, T0, Recording, block, feed
 from tests.support.tally import tried
 from writer.quarantine import quarantine_files, read_entries
@@ -63,6 +63,7 @@ class Story:
         assert self.service.is_complete
         assert self.service.pending_messages == 0
         assert_archive_is_clean(self.recording.data)
+        assert_prov_ids_are_unique(self.recording.data)
         return compare(self.payloads, self.recording.data)
 
     def cut_tails(self) -> list[bytes]:
@@ -119,7 +120,7 @@ DAMAGES = {
 @pytest.mark.parametrize("slots", [(0,), (1,), (0, 1)], ids=["first", "second", "both"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_checkpoints_lose_and_double_nothing(damage: str, slots: tuple[int, ...], shm_path: Path) -> None:
-    for messages in (3, 25, 26, 40, 61):
+    for messages in (3, 26, 61):
         root = shm_path / str(messages)
         root.mkdir()
         story = Story(root, messages)
@@ -147,7 +148,7 @@ def newest_file(story: Story) -> Path:
     return story.recording.files()[-1]
 
 
-@pytest.mark.parametrize("share", [i / 20 for i in range(20)])
+@pytest.mark.parametrize("share", [i / 12 for i in range(12)])
 def test_a_file_that_lost_its_end_is_left_whole_and_recording_goes_on(share: float, shm_path: Path) -> None:
     story = Story(shm_path)
     cut_to(share)(newest_file(story))

@@ -14,6 +14,7 @@ import numpy as np
 
 from aggregator.status import Snapshot
 from tests.support.archive_check import assert_archive_is_clean
+from writer.frames import DATA
 from writer.framescan import scan_frames
 from writer.g3 import core, frame_from_bytes
 
@@ -65,7 +66,7 @@ def archived_rows(data_dir: Path) -> Iterator[tuple[RowKey, Row]]:
     """Yield every row of an archive, file by file, straight from the frames."""
     for path in sorted(data_dir.glob("*/*.g3")):
         for frame in whole_frames(path):
-            if frame["hkagg_type"] == 2:
+            if frame["hkagg_type"] == DATA:
                 yield from _frame_rows(frame)
 
 
@@ -136,4 +137,16 @@ def assert_conserved(payloads: Iterable[bytes], data_dir: Path) -> Conservation:
     outcome = compare(payloads, data_dir)
     assert outcome.is_kept, str(outcome)
     assert_archive_is_clean(data_dir)
+    assert_prov_ids_are_unique(data_dir)
     return outcome
+
+
+def assert_prov_ids_are_unique(data_dir: Path) -> None:
+    """Check that a `prov_id` names one feed session only, in all files of a recording session."""
+    named: dict[tuple[int, int], tuple[str, str]] = {}
+    for path in sorted(data_dir.glob("*/*.g3")):
+        for frame in whole_frames(path):
+            if frame["hkagg_type"] == DATA:
+                provider = (frame["address"], frame["provider_session_id"])
+                known = named.setdefault((frame["session_id"], frame["prov_id"]), provider)
+                assert known == provider, f"{path}: prov_id {frame['prov_id']} names {known} and {provider}"
