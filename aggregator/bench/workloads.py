@@ -27,8 +27,8 @@ f is a double, i an integer that counts up, q one of four small integers, b a bo
 for a while, as the states of real devices do.
 """
 
-_WORDS = ("OK", "WARN", "in motion", "bereit, 4 °C")
-_WORD_HOLDS_TURNS = 25
+_WORDS = ("OK", "WARN", "in motion", "off (interlock)")
+_WORD_HOLDS_TURNS = 60
 _FIRST_COUNT = 1 << 20
 _SHAPE = re.compile(r"(\d{1,5})x(\d{1,5})x(\d{1,6})")
 _MOST_VALUES = 4_000_000
