@@ -139,6 +139,21 @@ def test_no_refused_system_call_costs_a_row(what: str, tmp_path: Path) -> None:
         assert_all_is_there(plan)
 
 
+def test_an_fsync_that_takes_two_seconds_holds_up_nobody(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("LOUD: strace is not installed: slow system calls are not tried in this run")
+    plan = make_plan(tmp_path, messages=1500, fsync="frame")
+    delay = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=2000000:when=4+40"]
+    with real_writer(plan, "strace", "-f", "-qq", "-o", str(tmp_path / "trace"), *delay) as writer:
+        publisher = start_publisher(plan)
+        publisher.join(60)
+        assert publisher.exitcode == 0
+        wait_until(partial(has_come_far, plan), 40, "the writer to come to the end of the log")
+        assert writer.poll() is None, said(plan)
+    tried("slow fsyncs", (tmp_path / "trace").read_text().count("(DELAYED)"))
+    assert_all_is_there(plan)
+
+
 @contextmanager
 def traced_writer(plan: Plan, call: str, code: str, when: str) -> Iterator[None]:
     trace = ["strace", "-f", "-qq", "-o", str(plan.root / "trace"), "-e", f"trace={call}"]
