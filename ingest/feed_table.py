@@ -14,6 +14,9 @@ from ingest.feed_header import FeedHeader
 NAME_EVERY_NS = 1_000_000_000
 """A feed's newest block name is read at most this often: nobody sees it more often."""
 
+MOST_STALE = 1000
+"""Feeds that are stale are listed, for people to miss them, but not without bound."""
+
 
 @dataclass(slots=True, kw_only=True)
 class _Entry:
@@ -21,6 +24,9 @@ class _Entry:
     refreshed_ns: int
     named_ns: int
     block: str
+
+    def is_stale(self, now_ns: int) -> bool:
+        return now_ns - self.refreshed_ns > self.feed.fresh_time_s * 1e9
 
 
 class FeedTable:
@@ -43,8 +49,7 @@ class FeedTable:
         """Note that a message of a feed came."""
         entry = self._entries.get(feed.address)
         if entry is None:
-            if len(self._entries) >= self._capacity:
-                self._entries.popitem(last=False)
+            self._make_room(now_ns)
             block = last_block_name(event)
             self._entries[feed.address] = _Entry(feed=feed, refreshed_ns=now_ns, named_ns=now_ns, block=block)
             return
@@ -54,6 +59,11 @@ class FeedTable:
             entry.named_ns = now_ns
             entry.block = last_block_name(event)
         self._entries.move_to_end(feed.address)
+
+    def _make_room(self, now_ns: int) -> None:
+        count = len(self._entries)
+        if count >= self._capacity or (count >= MOST_STALE and next(iter(self._entries.values())).is_stale(now_ns)):
+            self._entries.popitem(last=False)
 
     def clear(self) -> None:
         """Forget every feed."""
@@ -65,7 +75,7 @@ class FeedTable:
             address: {
                 "last_refresh": entry.refreshed_ns / 1e9,
                 "sessid": entry.feed.session_id,
-                "stale": now_ns - entry.refreshed_ns > entry.feed.fresh_time_s * 1e9,
+                "stale": entry.is_stale(now_ns),
                 "last_block_received": entry.block,
             }
             for address, entry in self._entries.items()
