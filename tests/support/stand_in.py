@@ -16,11 +16,12 @@ from aggregator.locks import INGEST_LOCK, WRITER_LOCK, ProcessLock
 from aggregator.log import used_bytes
 from aggregator.records import Gap
 from aggregator.simulation.site import SimulatedMessage
-from aggregator.status import INGEST, write_snapshot
+from aggregator.status import INGEST, WRITER, write_snapshot
 from tests.support.recording import SECOND, Recording
 from writer.report import Report
 
 MIB = 1 << 20
+SEGMENTS = 64
 
 
 class StandIn:
@@ -29,21 +30,18 @@ class StandIn:
     Parameters
     ----------
     root : Path
-        Gets `hkagg-<name>` and `data`.
+        Gets `buffer` and `data`.
     now_ns : int
         The time at first.
-    name : str
-        The recorder's instance-id.
     """
 
-    def __init__(self, root: Path, *, now_ns: int, name: str = "buffer") -> None:
-        self.recording = Recording(root, segments=64, segment_bytes=MIB, now_ns=now_ns)
+    def __init__(self, root: Path, *, now_ns: int) -> None:
+        self.recording = Recording(root, segments=SEGMENTS, segment_bytes=MIB, now_ns=now_ns)
         self.buffer = self.recording.buffer
         self.service = self.recording.service()
         self.counters = Counters("ingest")
-        self.overrides: dict[str, Any] = {}
+        self.overrides: dict[str, dict[str, Any]] = {INGEST: {}, WRITER: {}}
         self.state = "idle"
-        self._name = name
         self._started_ns = now_ns
         self._feeds: set[str] = set()
         self._locks = {name: ProcessLock(self.buffer / name) for name in (INGEST_LOCK, WRITER_LOCK)}
@@ -113,8 +111,10 @@ class StandIn:
     def tell(self, *, write: bool = True) -> None:
         """Write both snapshots."""
         if write:
-            Report(pid=os.getpid(), started_ns=self._started_ns).publish(self.service, self.now_ns)
-        size_bytes = 64 * MIB
+            report = Report(pid=os.getpid(), started_ns=self._started_ns)
+            told = report.snapshot(self.service, self.now_ns)
+            write_snapshot(self.buffer, WRITER, {**told, **self.overrides[WRITER]})
+        size_bytes = SEGMENTS * MIB
         used = used_bytes(self.buffer)
         snapshot = {
             "pid": os.getpid(),
@@ -131,7 +131,7 @@ class StandIn:
             "writer_alive": True,
             "degraded": None,
         }
-        write_snapshot(self.buffer, INGEST, {**snapshot, **self.overrides})
+        write_snapshot(self.buffer, INGEST, {**snapshot, **self.overrides[INGEST]})
 
 
 __all__ = ["SECOND", "StandIn"]

@@ -64,7 +64,10 @@ def main(argv: Sequence[str], *, clock_ns: Clock) -> int:
 
 async def _serve(settings: MonitorSettings, clock_ns: Clock) -> None:
     try:
-        from writer.monitor.serving import serve  # noqa: PLC0415 - its libraries are an extra that may be missing
+        # Their libraries are an extra that may be missing.
+        from writer.monitor.monitor import Monitor  # noqa: PLC0415
+        from writer.monitor.serving import serve  # noqa: PLC0415
+        from writer.monitor.watcher import Watcher  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise MonitorStartError(
             f"the monitor needs the Python package {error.name}: install it with pip install 'hkagg[monitor]'"
@@ -72,7 +75,7 @@ async def _serve(settings: MonitorSettings, clock_ns: Clock) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(settings, clock_ns, stop, announce=_announce)
+    await serve(Monitor(Watcher(settings.directory), clock_ns), settings, stop, _announce)
 
 
 def _announce(url: str) -> None:

@@ -45,8 +45,8 @@ class Monitor:
 
     Parameters
     ----------
-    directory : Path
-        The buffer directory.
+    watcher : Watcher
+        Looks at the recorder; from now on only the monitor's thread may touch it.
     clock_ns : callable
         Returns the time now, Unix nanoseconds.
 
@@ -56,11 +56,11 @@ class Monitor:
         Who is told of every look.
     """
 
-    def __init__(self, directory: Path, clock_ns: Clock) -> None:
-        self.directory = directory
+    def __init__(self, watcher: Watcher, clock_ns: Clock) -> None:
+        self.directory = watcher.directory
         self.subscriptions = Subscriptions()
         self.clock_ns = clock_ns
-        self._watcher = Watcher(directory)
+        self._watcher = watcher
         self._index = ArchiveIndex()
         self._watch_thread = ThreadPoolExecutor(1, "watch")
         self._archive_thread = ThreadPoolExecutor(1, "archive")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from aggregator.cli import Clock
 from aggregator.errors import MonitorStartError
 from writer.monitor.monitor import Monitor
 from writer.monitor.server import make_app, make_runner
@@ -15,16 +14,16 @@ from writer.monitor.settings import MonitorSettings
 
 
 async def serve(
-    settings: MonitorSettings, clock_ns: Clock, stop: asyncio.Event, announce: Callable[[str], None]
+    monitor: Monitor, settings: MonitorSettings, stop: asyncio.Event, announce: Callable[[str], None]
 ) -> None:
     """Serve until told to stop.
 
     Parameters
     ----------
+    monitor : Monitor
+        What looks at the recorder; it is closed at the end.
     settings : MonitorSettings
-        Where, and of which recorder.
-    clock_ns : callable
-        Returns the time now, Unix nanoseconds.
+        Where to serve.
     stop : asyncio.Event
         Set to end it.
     announce : callable
@@ -35,7 +34,6 @@ async def serve(
     MonitorStartError
         When it cannot listen there.
     """
-    monitor = Monitor(settings.directory, clock_ns)
     runner = make_runner(make_app(monitor, settings))
     await runner.setup()
     try:

@@ -84,7 +84,8 @@ export class HourChart {
 
 function since(times) {
   const seconds = times.length ? times.at(-1) - times[0] : 0;
-  return seconds > 3540 ? "last hour" : `last ${format.duration(seconds)}`;
+  if (seconds > 3540) return "last hour";
+  return seconds < 60 ? `last ${seconds} s` : `last ${Math.floor(seconds / 60)} min`;
 }
 
 // A line beside a value.
@@ -120,25 +121,48 @@ const TICKS = [
 ];
 
 // A field against time: what is archived, and what is newer than that.
-export function fieldChart(node, data, { from, to, onZoom }) {
-  const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
-  const shown = (_, number) => (number === null || number === undefined ? "–" : format.value(number));
-  const line = { stroke: colour("accent"), width: 1.25, value: shown };
-  node.chartHeight = Math.max(260, Math.min(460, Math.floor(window.innerHeight * 0.5)));
-  place(node, {
-    tzDate: utc,
-    scales: { x: { range: () => [from, to] }, y: { range: (_, low, high) => around(low, high) } },
-    axes: [{ ...axis, values: TICKS }, { ...axis, size: 74, values: (_, marks) => marks.map((mark) => format.value(mark)) }],
-    cursor: { drag: { x: true, y: false, setScale: false } },
-    series: [
-      { label: "UTC", value: (_, at) => (at === null ? "–" : format.moment(at)) },
-      { ...line, label: "value" },
-      { ...line, label: "not in the archive yet", stroke: colour("warn"), points: { show: false } },
-    ],
-    hooks: {
-      setSelect: [(chart) => {
-        if (chart.select.width > 5) onZoom(chart.posToVal(chart.select.left, "x"), chart.posToVal(chart.select.left + chart.select.width, "x"));
-      }],
-    },
-  }, data);
+export class FieldChart {
+  constructor(node, onZoom) {
+    Object.assign(this, { node, onZoom, data: null, held: false });
+    node.addEventListener("pointerdown", () => { this.held = true; });
+    window.addEventListener("pointerup", () => { this.held = false; });
+    charts.add(() => this.node.chart && this.draw());
+  }
+
+  show(data, from, to) {
+    Object.assign(this, { data, from, to });
+    if (this.node.chart) {
+      this.node.chart.setData(data);
+      this.node.chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    } else this.draw();
+  }
+
+  clear() {
+    remove(this.node);
+    this.node.replaceChildren();
+  }
+
+  draw() {
+    const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
+    const shown = (_, number) => (number === null || number === undefined ? "–" : format.value(number));
+    const line = { stroke: colour("accent"), width: 1.25, value: shown };
+    this.node.chartHeight = Math.max(260, Math.min(460, Math.floor(window.innerHeight * 0.5)));
+    place(this.node, {
+      tzDate: utc,
+      scales: { x: { range: () => [this.from, this.to] }, y: { range: (_, low, high) => around(low, high) } },
+      axes: [{ ...axis, values: TICKS, space: 80 }, { ...axis, size: 74, values: (_, marks) => marks.map((mark) => format.value(mark)) }],
+      cursor: { drag: { x: true, y: false, setScale: false } },
+      series: [
+        { label: "UTC", value: (_, at) => (at === null || at === undefined ? "–" : format.moment(at)) },
+        { ...line, label: "value" },
+        { ...line, label: "not in the archive yet", stroke: colour("warn") },
+      ],
+      hooks: { setSelect: [(chart) => this.zoom(chart)] },
+    }, this.data);
+  }
+
+  zoom(chart) {
+    const { left, width } = chart.select;
+    if (width > 5) this.onZoom(chart.posToVal(left, "x"), chart.posToVal(left + width, "x"));
+  }
 }

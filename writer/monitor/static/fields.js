@@ -7,6 +7,7 @@ import { remove, spark } from "./charts.js";
 const MOST_OPEN = 50;
 const MOST_SAMPLES = 120;
 const FEW_FIELDS = 60;
+const FEW_IN_A_ROW = 3;
 
 export class Fields {
   constructor(onPlot) {
@@ -19,7 +20,8 @@ export class Fields {
   open(feed) {
     if (this.feeds.size >= MOST_OPEN) return false;
     this.feeds.set(feed.number, feed);
-    feed.detail = element("tr", { className: "detail" }, element("td", { colSpan: 7 }));
+    feed.blocksNode = element("div", { className: "blocks" });
+    feed.detail = element("tr", { className: "detail" }, element("td", { colSpan: 7 }, feed.blocksNode));
     this.build(feed);
     feed.row.after(feed.detail);
     this.connect();
@@ -47,7 +49,7 @@ export class Fields {
 
   build(feed) {
     feed.shown = feed.blocks.map((block, at) => this.buildBlock(feed, block, at));
-    feed.detail.firstChild.replaceChildren(...feed.shown.map(({ node }) => node));
+    feed.blocksNode.replaceChildren(...feed.shown.map(({ node }) => node));
   }
 
   buildBlock(feed, { name, fields }, at) {
@@ -61,7 +63,7 @@ export class Fields {
       }
     };
     add(0, FEW_FIELDS);
-    shown.node = element("div", { className: "block" }, element("h3", {}, name, " ", shown.time), grid);
+    shown.node = element("div", { className: fields.length > FEW_IN_A_ROW ? "block" : "block small" }, element("h3", {}, name, " ", shown.time), grid);
     if (fields.length > FEW_FIELDS) {
       const more = element("button", { type: "button", className: "more" }, `Show all ${format.count(fields.length)} fields`);
       more.addEventListener("click", () => {

@@ -2,7 +2,7 @@
 
 import { byId, element, table } from "./dom.js";
 import * as format from "./format.js";
-import { fieldChart, remove } from "./charts.js";
+import { FieldChart } from "./charts.js";
 
 const SPANS = [["15 min", 900], ["1 h", 3600], ["3 h", 10800], ["12 h", 43200], ["24 h", 86400]];
 const REFRESH_MS = 10000;
@@ -12,6 +12,7 @@ export class Plot {
     this.dialog = byId("plot");
     this.span = 3600;
     this.zooms = [];
+    this.chart = new FieldChart(byId("plot-chart"), (from, to) => this.zoomIn(from, to));
     byId("plot-close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("close", () => this.end());
     this.dialog.addEventListener("click", (event) => {
@@ -41,14 +42,13 @@ export class Plot {
     this.dialog.showModal();
     this.load();
     this.timer = setInterval(() => {
-      if (!this.zooms.length && !document.hidden) this.load();
+      if (!this.zooms.length && !this.chart.held && !document.hidden) this.load();
     }, REFRESH_MS);
   }
 
   end() {
     clearInterval(this.timer);
-    remove(byId("plot-chart"));
-    byId("plot-chart").replaceChildren();
+    this.chart.clear();
     byId("plot-changes").replaceChildren();
   }
 
@@ -104,10 +104,9 @@ export class Plot {
         [...told.values, ...none(recent)],
         [...none(told.times), ...recent.map(([, value]) => value)],
       ];
-      fieldChart(byId("plot-chart"), data, { from, to, onZoom: (a, b) => this.zoomIn(a, b) });
+      this.chart.show(data, from, to);
     } else {
-      remove(byId("plot-chart"));
-      byId("plot-chart").replaceChildren();
+      this.chart.clear();
     }
     this.changes(told.changes);
     byId("plot-note").textContent = note(told, drawn);

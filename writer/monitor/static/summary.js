@@ -6,6 +6,7 @@ import { HourChart } from "./charts.js";
 
 const HOUR_S = 3600;
 const SMOOTHED = 5;
+const USUAL = new Set(["recording", "idle", "waiting"]);
 const percent = (share) => `${(share * 100).toFixed(1)}%`;
 
 const history = [];
@@ -59,16 +60,22 @@ function state(name, label, reasons, recorder) {
 
 function file({ file: current, now_ns, processes, connected, buffer_dir }) {
   say(byId("file-size"), current.path ? format.size(current.bytes) : "none");
-  say(byId("file-name"), current.path);
+  say(byId("file-name"), current.path.split("/").slice(-2).join("/"));
+  byId("file-name").title = current.path;
   const age = format.duration((now_ns - current.opened_ns) / 1e9);
   say(byId("file-age"), current.path ? (current.open ? `open for ${age}` : "closed") : "");
-  const about = (process) => (process.alive ? `${process.state || "starting"}, up ${format.duration((now_ns - process.started_ns) / 1e9)}` : "not running");
+  const about = ({ alive, state: doing, started_ns }) => {
+    if (!alive) return "not running";
+    const up = `up ${format.duration((now_ns - started_ns) / 1e9)}`;
+    return USUAL.has(doing) ? up : `${doing || "starting"}, ${up}`;
+  };
   pairs(byId("processes"), [
     ["ingest", about(processes.ingest), processes.ingest.alive ? "" : "gone"],
     ["writer", about(processes.writer), processes.writer.alive ? "" : "gone"],
     ["router", connected && processes.ingest.alive ? "connected" : "no connection", connected && processes.ingest.alive ? "" : "gone"],
   ]);
-  say(byId("place"), buffer_dir);
+  const archive = current.path.split("/").slice(0, -2).join("/");
+  say(byId("place"), `buffer ${buffer_dir}${archive ? `, archive ${archive}` : ""}`);
 }
 
 function figures({ buffer, lag_s, pending }) {

@@ -18,6 +18,7 @@ from tests.support.stand_in import SECOND, StandIn
 from writer.monitor.monitor import Monitor
 from writer.monitor.serving import serve
 from writer.monitor.settings import MonitorSettings
+from writer.monitor.watcher import Watcher
 
 Ask = Callable[..., Awaitable[tuple[int, str, Any]]]
 Story = Callable[[str, Ask], Awaitable[None]]
@@ -28,8 +29,9 @@ def tell(recorder: StandIn, story: Story, **settings: Any) -> None:
 
     async def run() -> None:
         stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
+        monitor = Monitor(Watcher(recorder.buffer), lambda: recorder.now_ns)
         told = MonitorSettings(directory=recorder.buffer, port=0, **settings)
-        serving = asyncio.ensure_future(serve(told, lambda: recorder.now_ns, stop, listening.set_result))
+        serving = asyncio.ensure_future(serve(monitor, told, stop, listening.set_result))
         await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
         url = await listening
 
@@ -277,5 +279,5 @@ def test_a_plot_is_read_from_the_archive(recorder: StandIn) -> None:
 
 
 def test_a_monitor_without_a_recorder_says_so(tmp_path: Path) -> None:
-    seen, _ = Monitor(tmp_path, lambda: T0).observation()
+    seen, _ = Monitor(Watcher(tmp_path), lambda: T0).observation()
     assert not seen.ingest.alive
