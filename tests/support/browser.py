@@ -107,6 +107,7 @@ class Page:
 
     async def drag(self, from_x: float, to_x: float, y: float) -> None:
         """Drag the mouse sideways."""
+        await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=from_x, y=y)
         for kind, x in (("mousePressed", from_x), ("mouseMoved", (from_x + to_x) / 2), ("mouseMoved", to_x)):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
         await self.call("Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=y, button="left", clickCount=1)
