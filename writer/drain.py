@@ -254,9 +254,8 @@ class Drain:
         taken = counters.total("archived") + counters.total("quarantined")
         growing = sum(provider.pending_messages for provider in self._recorder.registry.active.values())
         gone = counters.total("read") - taken - growing
-        if gone <= 0:
-            return
-        archived = min(gone, rebuild.messages_left_out) if rebuild is not None else 0
+        # Below zero, rows of messages that were counted as archived have found other providers in a rebuild.
+        archived = min(gone, rebuild.messages_left_out) if rebuild is not None else min(gone, 0)
         counters.add("archived", archived)
         counters.add("records_missing", gone - archived)
         counters.add("read", archived - gone)
