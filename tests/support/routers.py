@@ -19,6 +19,7 @@ from aggregator.demo.router import Router, RouterSettings, free_port, router_con
 from tests.support.router import start_and_wait
 
 AUTH_ID = "hk-recorder"
+LEAST = "least-rights"
 TICKET = "a ticket for the front row"
 CRA_KEY = "a key for the back door"
 
@@ -64,6 +65,7 @@ class ManyDoors(Router):
 
     def _configuration(self) -> dict[str, Any]:
         configuration: Any = router_configuration(self.settings)
+        configuration["workers"][0]["realms"][0]["roles"].append(self._least_role("ticket", "wampcra"))
         transports: list[dict[str, Any]] = configuration["workers"][0]["transports"]
         (web,) = transports
         # The usual WebSocket comes last: it is what `is_ready` waits for.
@@ -72,11 +74,20 @@ class ManyDoors(Router):
             web["paths"][name] = {**usual, "serializers": [name]}
         for name, secret in (("ticket", {"ticket": TICKET}), ("wampcra", {"secret": CRA_KEY})):
             key = "principals" if name == "ticket" else "users"
-            known = {"type": "static", key: {AUTH_ID: {"role": "agent", **secret}}}
+            known = {"type": "static", key: {AUTH_ID: {"role": LEAST, **secret}}}
             web["paths"][name] = {**usual, "auth": {name: known}}
         web["paths"]["ws"] = usual
         transports[:0] = [self._tls(usual), *self._raw(usual["auth"])]
         return configuration  # type: ignore[no-any-return]
+
+    def _least_role(self, *instance_ids: str) -> dict[str, Any]:
+        """Return the role that docs/how-to/ocs-site.md recommends for a recorder."""
+        root = self.settings.address_root
+        hears = {"subscribe": True, "call": False, "publish": False, "register": False}
+        own = {"subscribe": True, "call": False, "publish": True, "register": True}
+        permissions = [{"uri": f"{root}.", "match": "prefix", "allow": hears}]
+        permissions += [{"uri": f"{root}.{name}", "match": "prefix", "allow": own} for name in instance_ids]
+        return {"name": LEAST, "permissions": permissions}
 
     def _tls(self, websocket: dict[str, Any]) -> dict[str, Any]:
         tls = {"key": str(self._directory / "key.pem"), "certificate": str(self.certificate)}

@@ -72,7 +72,8 @@ def test_what_comes_in_by_any_way_is_recorded_alike(
     more["wampcra"] += ["--wamp-auth-method", "wampcra"]
     agents = [start(house, tmp_path / name, buffers, url, *more.get(name, ())) for name, url in doors.urls.items()]
     for agent in agents:
-        agent.wait_for(20, state="recording", connected=True)
+        agent.wait_for(60, state="recording", connected=True)
+        assert house.client(agent.data_dir.name).record.status().session["status"] == "running"
     publisher = HttpPublisher(doors.settings.host, doors.settings.port)
     (source,) = sources(["rows"]).values()
     for row in range(ROWS):
@@ -117,7 +118,7 @@ def test_a_router_that_is_away_for_longer_than_allowed_ends_the_agent_in_good_or
     buffers.mkdir(mode=0o700)
     url = doors.urls["json"]
     agent = start(house, tmp_path / "patient", buffers, url, "--crossbar-timeout", "1", "--writer", "external")
-    agent.wait_for(20, state="recording", connected=True)
+    agent.wait_for(60, state="recording", connected=True)
     assert agent.process is not None
     doors.kill()
     wait_until(lambda: agent.process is not None and agent.process.exit_code == 0, 20, house.said)
