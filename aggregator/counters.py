@@ -52,6 +52,7 @@ COUNTERS: dict[str, CounterSpec] = {
     "duplicates": _ingest("Messages delivered a second time under the same WAMP publication id."),
     "gaps": _ingest("Gap records put into the log.", "reason"),
     "reconnects": _ingest("Times that the router was joined again."),
+    "reactor_lag": _ingest("Timers of ingest's reactor by how late they came, twenty a second.", "delay"),
     "read": _writer("Messages read from the log."),
     "archived": _writer("Messages whose rows are all in the archive."),
     "quarantined": _writer("Messages that cannot be represented in the archive, kept whole in quarantine.", "reason"),

@@ -58,7 +58,7 @@ def _run(settings: IngestSettings, buffer: BufferSettings) -> None:
         f"archive {settings.recorder.data_dir}",
         flush=True,
     )
-    run(settings, buffer, pid=os.getpid(), clock_ns=time.time_ns)
+    run(settings, buffer, pid=os.getpid(), clock_ns=time.time_ns, steady_ns=time.monotonic_ns)
 
 
 if __name__ == "__main__":

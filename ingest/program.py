@@ -21,6 +21,7 @@ from ingest.arguments import IngestSettings
 from ingest.authentication import read_trust
 from ingest.bell_ringer import BellRinger
 from ingest.intake import Intake
+from ingest.lag_meter import LagMeter
 from ingest.report import Look, Report
 from ingest.serializers import all_serializers
 from ingest.session import FeedSession
@@ -52,6 +53,8 @@ class Program:
         Of this process.
     clock_ns : callable
         Returns the time now, Unix nanoseconds.
+    steady_ns : callable
+        Returns nanoseconds of a clock that nobody sets.
 
     Raises
     ------
@@ -60,7 +63,13 @@ class Program:
     """
 
     def __init__(
-        self, settings: IngestSettings, buffer: BufferSettings, *, pid: int, clock_ns: Callable[[], int]
+        self,
+        settings: IngestSettings,
+        buffer: BufferSettings,
+        *,
+        pid: int,
+        clock_ns: Callable[[], int],
+        steady_ns: Callable[[], int],
     ) -> None:
         caps = Caps()
         self._settings = settings
@@ -90,6 +99,7 @@ class Program:
         report = Report(pid=pid, started_ns=clock_ns(), buffer_bytes=buffer.size_bytes)
         self._upkeep = Upkeep(directory=buffer.directory, report=report, look=self._look, tell=self._agent.tell)
         self._loop = LoopingCall(self._once_a_second)
+        self._lag_meter = LagMeter(self._counters, steady_ns, reactor)
         self._child = WriterChild(buffer.directory) if settings.spawn_writer else None
 
     def _make_agent(self, buffer: BufferSettings, pid: int) -> AggregatorAgent:
@@ -121,6 +131,7 @@ class Program:
     def _begin(self) -> None:
         url = self._settings.site.site_hub
         self._loop.start(UPKEEP_S)
+        self._lag_meter.start()
         self._connection.startService()
         log.info("connecting to the router at {url}", url=url)
         first = self._connection.whenConnected(failAfterFailures=1)
@@ -182,9 +193,16 @@ class Program:
         child.kill()
 
 
-def run(settings: IngestSettings, buffer: BufferSettings, *, pid: int, clock_ns: Callable[[], int]) -> None:
+def run(
+    settings: IngestSettings,
+    buffer: BufferSettings,
+    *,
+    pid: int,
+    clock_ns: Callable[[], int],
+    steady_ns: Callable[[], int],
+) -> None:
     """Run ingest on a buffer whose lock the caller holds."""
-    program = Program(settings, buffer, pid=pid, clock_ns=clock_ns)
+    program = Program(settings, buffer, pid=pid, clock_ns=clock_ns, steady_ns=steady_ns)
     try:
         program.run()
     finally:
