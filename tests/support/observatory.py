@@ -102,10 +102,10 @@ class Observatory:
         """Wait until processes have ended."""
         wait_until(lambda: not any(map(is_running, pids)), within_s, f"the end of {pids}")
 
-    def cli(self, *arguments: str, said: str = "") -> str:
-        """Run ocs-client-cli with a text on its standard input, and return what it prints."""
+    def cli(self, program: str, *arguments: str, said: str = "") -> str:
+        """Run one of OCS's programs with a text on its standard input, and return what it prints."""
         done = subprocess.run(
-            [str(_BIN / "ocs-client-cli"), *arguments],
+            [str(_BIN / program), *arguments],
             env={**os.environ, **self.site.environment, "SITE_HOST": "localhost"},
             input=said,
             capture_output=True,

@@ -74,10 +74,12 @@ def test_the_registry_knows_the_class_that_other_programs_look_for_and_what_runs
 
 def test_clients_list_it_and_stop_it_and_start_it_again_in_a_new_session_and_file(observatory: Observatory) -> None:
     wait_for_rows(observatory)
-    listed = observatory.cli("scan", "--use-registry", "--details")
+    listed = observatory.cli("ocs-client-cli", "scan", "--use-registry", "--details")
     assert "record              : RUNNING" in listed.partition(f"  {RECORDER}\n")[2], listed
     first = session_of(observatory)
-    said = observatory.cli("shell", "--simple", RECORDER, said="client.record.stop()\nclient.record.wait()\n")
+    said = observatory.cli(
+        "ocs-client-cli", "shell", "--simple", RECORDER, said="client.record.stop()\nclient.record.wait()\n"
+    )
     assert "(SUCCEEDED)" in said, said
     assert observatory.client().record.start().status == ocs.OK
     wait_for_rows(observatory)
@@ -87,7 +89,8 @@ def test_clients_list_it_and_stop_it_and_start_it_again_in_a_new_session_and_fil
 
 def test_host_manager_takes_it_down_with_all_that_belongs_to_it_and_up_again(observatory: Observatory) -> None:
     pids = observatory.pids()
-    observatory.request(RECORDER, "down")
+    asked = observatory.cli("ocsbow", "--site-host", "localhost", "down", RECORDER)
+    wait_until(lambda: observatory.managed(RECORDER) != "up", 10, asked)
     observatory.wait_until_gone(*pids, within_s=10)
     observatory.wait_for(RECORDER, "down")
     wait_until(lambda: observatory.registered()["expired"], 20)
