@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def main(argv: Sequence[str], *, clock_ns: Callable[[], int]) -> int:
     if arguments.plot:
         # To learn after ten minutes that there is nothing to draw with would be unkind.
         chart.load_pyplot()
+    # Ended by `timeout` or a service manager, it must leave no recorder running either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results: list[Result] = []
     try:
         _run(chosen, clock_ns, results)
