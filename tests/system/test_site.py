@@ -165,3 +165,17 @@ def test_a_killed_agent_leaves_no_writer_behind_and_its_next_start_loses_and_dou
     verdict = audit(recorder.data_dir, read_ledger(tmp_path / "ledger"))
     assert verdict.holds, verdict
     assert verdict.total.published == source.rows == 60
+
+
+def test_log_directory_and_access_policy_work_as_for_any_agent(site: Site, tmp_path: Path, buffer_dir: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    recorder = RecordingAgent(site, tmp_path / "hk", buffer_dir)
+    own = ["--working-dir", str(tmp_path), "--log-dir", "logs", "--access-policy", "director:nobody"]
+    recorder.start("--initial-state", "record", "--writer", "external", *own)
+    recorder.wait_for(state="recording", connected=True)
+    log = tmp_path / "logs" / f"observatory.{RECORDER}.log"
+    wait_until(lambda: "session joined" in log.read_text(), 10, str(log))
+    # Without a director to ask, nobody but the agent itself may do anything.
+    reply = recorder.client().record.stop()
+    assert (reply.status, "level" in reply.msg) == (ocs.ERROR, True), reply
+    assert recorder.end(signal.SIGINT) == 0
