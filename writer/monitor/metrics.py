@@ -111,6 +111,18 @@ def by_label_name(name: str, spec: CounterSpec) -> str:
     return f"{PREFIX}{name}_by_{spec.label}"
 
 
+def counter_help() -> Iterator[tuple[str, str]]:
+    """Yield the name and the help text of every counter, as they are scraped."""
+    for name, spec in COUNTERS.items():
+        yield f"{PREFIX}{name}_total", spec.help_text
+        if spec.label:
+            yield f"{by_label_name(name, spec)}_total", _by_label_help(spec)
+
+
+def _by_label_help(spec: CounterSpec) -> str:
+    return f"{spec.help_text[:-1]}, by {spec.label}."
+
+
 def _state(health: Health) -> Metric:
     family = GaugeMetricFamily(PREFIX + "state", STATE_HELP, labels=["state"])
     for state in State:
@@ -131,9 +143,7 @@ def _processes(seen: Observation, now_ns: int) -> Iterator[Metric]:
 def _counter(name: str, spec: CounterSpec, process: Process) -> Iterator[Metric]:
     yield CounterMetricFamily(PREFIX + name, spec.help_text, value=process.counted(name))
     if spec.label:
-        family = CounterMetricFamily(
-            by_label_name(name, spec), f"{spec.help_text[:-1]}, by {spec.label}.", labels=[spec.label]
-        )
+        family = CounterMetricFamily(by_label_name(name, spec), _by_label_help(spec), labels=[spec.label])
         for label, value in _by_label(name, process).items():
             family.add_metric([label], value)
         yield family

@@ -59,8 +59,8 @@ def make_app(monitor: Monitor, settings: MonitorSettings) -> web.Application:
     """Return the application that answers for a monitor."""
     app = web.Application(middlewares=[_guard(settings)], client_max_size=LARGEST_BODY_BYTES)
     app[MONITOR] = monitor
-    app.router.add_get("/events", events)
-    app.router.add_get("/events/fields", field_events)
+    app.router.add_get("/events", events, allow_head=False)
+    app.router.add_get("/events/fields", field_events, allow_head=False)
     app.router.add_get("/plot.json", plot)
     app.router.add_get("/status.json", status)
     app.router.add_get("/healthz", healthz)
