@@ -12,6 +12,7 @@ from docutils.parsers.rst import Directive
 
 from aggregator.cli import COMMANDS
 from aggregator.counters import COUNTERS
+from writer.monitor.metrics import BY_PROCESS, GAUGES, PREFIX, counter_help
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -67,6 +68,22 @@ class CounterTable(Directive):
         return [_table(["counter", "by", "what it counts"], rows, [20, 10, 70])]
 
 
+class MetricTable(Directive):
+    """A table of the monitor's metrics: `gauges`, `by-process` or `counters`."""
+
+    required_arguments: ClassVar[int] = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table: name, what it tells."""
+        texts = {
+            "gauges": {PREFIX + name: gauge.help_text for name, gauge in GAUGES.items()},
+            "by-process": {PREFIX + name: text for name, text in BY_PROCESS.items()},
+            "counters": dict(counter_help()),
+        }
+        rows = [[f"`{name}`", text] for name, text in texts[self.arguments[0]].items()]
+        return [_table(["metric", "what it tells"], rows, [35, 65])]
+
+
 def _table(head: list[str], rows: list[list[str]], widths: list[int]) -> nodes.table:
     group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in widths), cols=len(widths))
     group += nodes.thead("", _row(head))
@@ -87,4 +104,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("command-help", CommandHelp)
     app.add_directive("command-sections", CommandSections)
     app.add_directive("counter-table", CounterTable)
+    app.add_directive("metric-table", MetricTable)
     return {"parallel_read_safe": True}
