@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from aggregator.buffer import default_directory
 from aggregator.demo.router import Router
 from tests.support.archive_check import assert_archive_is_clean
 from tests.support.both import OURS, STOCK, Both, interleaved, sources
 from tests.support.calls import CALLS, Answers, ask
 from tests.support.calls import HEAD as CALLS_HEAD
 from tests.support.comparison import HEAD, Outcome, compare
+from tests.support.shared_memory import buffer_in_shared_memory
 from tests.support.site import running_site
 from tests.support.streams import FATAL, KILLED, LARGE, PEACEFUL, Case, Phases, Published, neighbour
 
@@ -28,13 +27,11 @@ WRITE_PAGE = "HKAGG_WRITE_PAGE"
 def both(router: Router, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """Both recorders, ready and idle."""
     root = tmp_path_factory.mktemp("both")
-    buffer_dir = default_directory(f"test-{root.name}")
-    with running_site(root / "site", router.settings) as site:
+    with buffer_in_shared_memory(root.name) as buffer_dir, running_site(root / "site", router.settings) as site:
         recorders = Both(site, root, buffer_dir)
         recorders.launch()
         yield recorders
         recorders.close()
-    shutil.rmtree(buffer_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

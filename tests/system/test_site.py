@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +13,13 @@ from typing import Any
 import ocs
 import pytest
 
-from aggregator.buffer import default_directory
 from aggregator.demo.router import Router
 from aggregator.ledger import LedgerWriter, read_ledger
 from tests.support.agent import RecordingAgent, is_running
 from tests.support.archive_check import assert_archive_is_clean
 from tests.support.both import HttpPublisher, sources
 from tests.support.observatory import FAKE_AGENT, HOST_MANAGER, RECORDER, Observatory
+from tests.support.shared_memory import buffer_in_shared_memory
 from tests.support.site import Site, running_site
 from tests.support.wait import wait_until
 from writer.audit.command import audit
@@ -31,24 +30,21 @@ FAKE_FEED = f"observatory.{FAKE_AGENT}.feeds.false_temperatures"
 @pytest.fixture
 def buffer_dir(tmp_path: Path) -> Iterator[Path]:
     """A buffer in shared memory, as in production."""
-    directory = default_directory(f"test-{tmp_path.name}")
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    with buffer_in_shared_memory(tmp_path.name) as directory:
+        yield directory
 
 
 @pytest.fixture(scope="module")
 def observatory(router: Router, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observatory]:
     """A site that HostManager has brought up; every test but the last leaves it recording."""
     root = tmp_path_factory.mktemp("observatory")
-    buffer_dir = default_directory(f"test-{root.name}")
-    with running_site(root / "site", router.settings) as site:
+    with buffer_in_shared_memory(root.name) as buffer_dir, running_site(root / "site", router.settings) as site:
         running = Observatory(site, root / "hk", buffer_dir)
         try:
             running.start()
             yield running
         finally:
             running.stop()
-    shutil.rmtree(buffer_dir, ignore_errors=True)
 
 
 def wait_for_rows(observatory: Observatory) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aggregator.buffer import default_directory
 from tests.support.agent import RecordingAgent
 from tests.support.both import HttpPublisher, sources
 from tests.support.oracle import archived_rows
 from tests.support.routers import AUTH_ID, CRA_KEY, TICKET, ManyDoors, router_of_many_doors
+from tests.support.shared_memory import buffer_in_shared_memory
 from tests.support.site import Site, running_site
 from tests.support.wait import wait_until
 
@@ -37,9 +36,9 @@ def house(doors: ManyDoors, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def buffers(tmp_path: Path) -> Iterator[Path]:
     """A folder of buffers in shared memory."""
-    directory = default_directory(f"test-{tmp_path.name}")
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    with buffer_in_shared_memory(tmp_path.name) as directory:
+        directory.mkdir(mode=0o700)
+        yield directory
 
 
 def secret(tmp_path: Path, text: str) -> str:
@@ -63,7 +62,6 @@ def start(site: Site, root: Path, buffers: Path, url: str, *arguments: str) -> R
 def test_what_comes_in_by_any_way_is_recorded_alike(
     doors: ManyDoors, house: Site, tmp_path: Path, buffers: Path
 ) -> None:
-    buffers.mkdir(mode=0o700)
     more = {
         "tls": ["--tls-ca-file", str(doors.certificate)],
         "ticket": ["--wamp-auth-id", AUTH_ID, "--wamp-secret-file", secret(tmp_path, TICKET)],
@@ -93,7 +91,6 @@ def test_what_comes_in_by_any_way_is_recorded_alike(
 def test_who_has_the_wrong_ticket_stays_out_and_says_so(
     doors: ManyDoors, house: Site, tmp_path: Path, buffers: Path
 ) -> None:
-    buffers.mkdir(mode=0o700)
     arguments = ["--wamp-auth-id", AUTH_ID, "--wamp-secret-file", secret(tmp_path, "stolen"), "--writer", "external"]
     agent = start(house, tmp_path / "stranger", buffers, doors.urls["ticket"], *arguments)
     assert agent.process is not None
@@ -105,7 +102,6 @@ def test_who_has_the_wrong_ticket_stays_out_and_says_so(
 def test_a_router_with_a_certificate_of_unknown_origin_is_not_trusted(
     doors: ManyDoors, house: Site, tmp_path: Path, buffers: Path
 ) -> None:
-    buffers.mkdir(mode=0o700)
     agent = start(house, tmp_path / "careful", buffers, doors.urls["tls"], "--writer", "external")
     wait_until(lambda: "certificate verify failed" in house.said(), 30, house.said)
     assert not agent.snapshot()["connected"]
@@ -115,7 +111,6 @@ def test_a_router_with_a_certificate_of_unknown_origin_is_not_trusted(
 def test_a_router_that_is_away_for_longer_than_allowed_ends_the_agent_in_good_order(
     doors: ManyDoors, house: Site, tmp_path: Path, buffers: Path
 ) -> None:
-    buffers.mkdir(mode=0o700)
     url = doors.urls["json"]
     agent = start(house, tmp_path / "patient", buffers, url, "--crossbar-timeout", "1", "--writer", "external")
     agent.wait_for(60, state="recording", connected=True)
