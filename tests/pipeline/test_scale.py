@@ -19,7 +19,9 @@ from ingest.feed_header import FeedCache
 from ingest.feed_table import MOST_STALE, FeedTable
 from ingest.intake import Intake
 from ingest.passthrough import EventReader
+from tests.support.oracle import compare
 from tests.support.recording import SECOND, Recording, block, feed
+from writer.conformance import check_archive
 from writer.service import Service
 
 FEW, MANY = 50, 5000
@@ -85,6 +87,27 @@ def test_a_step_looks_at_no_provider_that_has_nothing_to_do(tmp_path: Path) -> N
         calls_of_steps(recording, service, 2)
         seen[count] = calls_of_steps(recording, service, 20)
     assert seen[MANY].total <= seen[FEW].total * 1.1, seen[MANY].by_name - seen[FEW].by_name
+
+
+def test_a_thousand_feeds_with_ten_fields_each_are_archived_value_by_value(tmp_path: Path) -> None:
+    recording = Recording(tmp_path, segments=64, segment_bytes=1 << 20)
+    service = recording.service()
+    recording.start()
+    published = []
+    for turn in range(3):
+        for number in range(1000):
+            columns = {f"field_{i}": [number + i / 10 + turn / 100] for i in range(10)}
+            pair = block("b", [recording.now_s], **columns), feed(f"feed_{number}", frame_length=20)
+            published.append(msgpack.packb(pair))
+            recording.raw(published[-1])
+        recording.drain(service)
+        recording.advance(15)
+    recording.stop()
+    recording.drain(service)
+    # Not all of it by so3g's load_range, which takes minutes for ten thousand fields at once.
+    outcome = compare(published, recording.data)
+    assert (outcome.is_kept, outcome.archived) == (True, 3000), str(outcome)
+    assert check_archive(recording.data) == []
 
 
 def test_a_checkpoint_packs_only_the_providers_that_have_changed(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import Any
 import ocs
 import pytest
 
-from aggregator.buffer import default_directory
 from aggregator.demo.child import ChildProcess
 from aggregator.demo.router import Router, RouterSettings, free_port
 from aggregator.settings import MIB
@@ -21,6 +19,7 @@ from tests.support.agent import COUNTER_FEED, RecordingAgent, RowPublisher, is_r
 from tests.support.archive_check import assert_archive_is_clean
 from tests.support.reading import times_of
 from tests.support.router import start_and_wait
+from tests.support.shared_memory import buffer_in_shared_memory
 from tests.support.site import Site, running_site
 from tests.support.wait import wait_until
 
@@ -30,9 +29,8 @@ FAKE_FEED = "observatory.fake-data.feeds.false_temperatures"
 @pytest.fixture
 def buffer_dir(tmp_path: Path) -> Iterator[Path]:
     """A buffer in shared memory, as in production."""
-    directory = default_directory(f"test-{tmp_path.name}")
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    with buffer_in_shared_memory(tmp_path.name) as directory:
+        yield directory
 
 
 @pytest.fixture
