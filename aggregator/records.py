@@ -122,7 +122,7 @@ class Gap(ControlPayload):
     reason : str
         Short and machine-readable, such as `buffer-full` or `transport-lost`.
     counts : Mapping[str, int]
-        Messages lost by feed address; empty when nobody can know how many.
+        Messages lost by feed address; 0 when nobody can know how many, empty when nobody can know of which feeds.
     """
 
     from_ns: int

@@ -8,8 +8,12 @@ from typing import Any
 
 import msgpack
 
+from aggregator.records import Gap
 from ingest.event import FeedEvent
 from ingest.feed_header import FeedHeader
+
+PUBLISHER_RESTARTED = "publisher-restarted"
+FEED_QUIET = "feed-quiet"
 
 NAME_EVERY_NS = 1_000_000_000
 """A feed's newest block name is read at most this often: nobody sees it more often."""
@@ -45,20 +49,29 @@ class FeedTable:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def refresh(self, feed: FeedHeader, event: FeedEvent, now_ns: int) -> None:
-        """Note that a message of a feed came."""
+    def refresh(self, feed: FeedHeader, event: FeedEvent, now_ns: int) -> Gap | None:
+        """Note that a message of a feed came.
+
+        Returns
+        -------
+        Gap or None
+            The time in which messages may have been missed, where the feed's agent was started anew or the feed was
+            quiet for longer than it wanted to be.
+        """
         entry = self._entries.get(feed.address)
         if entry is None:
             self._make_room(now_ns)
             block = last_block_name(event)
             self._entries[feed.address] = _Entry(feed=feed, refreshed_ns=now_ns, named_ns=now_ns, block=block)
-            return
+            return None
+        gap = _gap_before(entry, feed, now_ns) if entry.feed is not feed or entry.is_stale(now_ns) else None
         entry.feed = feed
         entry.refreshed_ns = now_ns
         if now_ns - entry.named_ns >= NAME_EVERY_NS:
             entry.named_ns = now_ns
             entry.block = last_block_name(event)
         self._entries.move_to_end(feed.address)
+        return gap
 
     def _make_room(self, now_ns: int) -> None:
         count = len(self._entries)
@@ -80,6 +93,16 @@ class FeedTable:
             }
             for address, entry in self._entries.items()
         }
+
+
+def _gap_before(entry: _Entry, feed: FeedHeader, now_ns: int) -> Gap | None:
+    if entry.feed.session_id != feed.session_id:
+        reason = PUBLISHER_RESTARTED
+    elif entry.is_stale(now_ns):
+        reason = FEED_QUIET
+    else:
+        return None
+    return Gap(from_ns=entry.refreshed_ns, to_ns=now_ns, reason=reason, counts={feed.address: 0})
 
 
 def last_block_name(event: FeedEvent) -> str:

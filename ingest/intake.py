@@ -20,6 +20,7 @@ BUFFER_FULL = "buffer-full"
 OVERSIZE = "oversize"
 LOG_ERROR = "log-error"
 INTERNAL_ERROR = "internal-error"
+MOST_OUTAGES = 1000
 TRANSPORT_LOST = "transport-lost"
 
 
@@ -129,7 +130,7 @@ class Intake:
         if not self._commit(event, feed.address if feed else UNREADABLE, now_ns):
             return False
         if feed is not None:
-            self._feeds.refresh(feed, event, now_ns)
+            self._note_absence(self._feeds.refresh(feed, event, now_ns))
         if self._losses or self._outages:
             self.report_losses(now_ns)
         return True
@@ -159,6 +160,11 @@ class Intake:
         if self._recording:
             self._note_outage(since_ns, now_ns)
             self.report_losses(now_ns)
+
+    def _note_absence(self, gap: Gap | None) -> None:
+        # Without bound, a log that has no room for gap records would let them grow in memory.
+        if gap is not None and len(self._outages) < MOST_OUTAGES:
+            self._outages.append(gap)
 
     def _note_outage(self, from_ns: int, to_ns: int) -> None:
         self._outages.append(Gap(from_ns=from_ns, to_ns=to_ns, reason=TRANSPORT_LOST))

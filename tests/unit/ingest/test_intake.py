@@ -225,6 +225,21 @@ def test_a_router_lost_while_idle_leaves_no_gap() -> None:
     assert bench.log.gaps() == []
 
 
+def test_an_agent_that_was_started_anew_leaves_a_gap_of_unknown_size() -> None:
+    bench = Bench()
+    for at_s, session_id in ((10, "1.5"), (13, "2.5"), (14, "2.5")):
+        bench.take(feed_event(feed=feed_part(session_id=session_id), publication=at_s), at_s * S)
+    assert bench.log.gaps() == [Gap(from_ns=10 * S, to_ns=13 * S, reason="publisher-restarted", counts={ADDRESS: 0})]
+
+
+def test_a_feed_that_was_quiet_for_longer_than_it_wants_to_be_leaves_a_gap() -> None:
+    bench = Bench()
+    feed = feed_part(agg_params={"fresh_time": 10})
+    for at_s in (10, 20, 31, 32):
+        bench.take(feed_event(feed=feed, publication=at_s), at_s * S)
+    assert bench.log.gaps() == [Gap(from_ns=20 * S, to_ns=31 * S, reason="feed-quiet", counts={ADDRESS: 0})]
+
+
 def test_the_table_tells_of_each_feed() -> None:
     bench = Bench()
     feed = feed_part(agg_params={"fresh_time": 10})

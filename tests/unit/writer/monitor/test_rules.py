@@ -56,7 +56,7 @@ def test_every_expression_names_real_metrics_and_labels() -> None:
         for name in NAME.findall(expression):
             assert name in names, expression
         for name, matchers in MATCHER.findall(expression):
-            used = {matcher.split("=")[0].rstrip("~!") for matcher in matchers.split(",")}
+            used = {re.split("[=!]", matcher)[0] for matcher in matchers.split(",")}
             assert used <= names[name] | ADDED_BY_PROMETHEUS, expression
 
 
