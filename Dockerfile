@@ -1,5 +1,5 @@
 # hkagg as an OCS agent, by OCS's conventions: user 9000, /config, /data, dumb-init. See docs/how-to/docker.md.
-ARG BASE=docker.io/library/debian:bookworm-slim
+ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 
 RUN apt-get update \
