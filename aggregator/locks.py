@@ -59,6 +59,51 @@ class ProcessLock:
             self._descriptor = None
 
 
+class ArchiveLock:
+    """An exclusive lock on a data directory itself, since readers expect no lock file in it.
+
+    Parameters
+    ----------
+    data_dir : Path
+        Root of the archive; it exists.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock; on a file system that knows no locks, or is not there yet, there is none.
+
+        Raises
+        ------
+        LockHeldError
+            When another recorder on this machine writes this archive.
+        """
+        try:
+            descriptor = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            _lock_soon(descriptor)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise LockHeldError(
+                f"another recorder already writes to {self._data_dir}: stop it first, or give this one its own "
+                "--data-dir"
+            ) from error
+        except OSError:
+            os.close(descriptor)
+            return
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Free the lock. May be called twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
 def _lock_soon(descriptor: int) -> None:
     """Take an exclusive lock within half a second: whoever only asks, by `is_held`, has it for an instant."""
     pause = threading.Event()

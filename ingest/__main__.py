@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from aggregator.buffer import default_size_bytes, prepare_directory
 from aggregator.errors import HkaggError
-from aggregator.locks import INGEST_LOCK, ProcessLock
+from aggregator.locks import INGEST_LOCK, ArchiveLock, ProcessLock
 from aggregator.settings import BufferSettings
 from ingest.arguments import IngestSettings, read_settings
 
@@ -39,9 +39,12 @@ def main(args: Sequence[str] | None = None) -> int:
         directory = prepare_directory(settings.buffer_dir, settings.recorder.data_dir)
         lock = ProcessLock(directory / INGEST_LOCK)
         lock.acquire()
+        archive_lock = ArchiveLock(settings.recorder.data_dir)
         try:
+            archive_lock.acquire()
             _run(settings, BufferSettings.of_size(directory, settings.buffer_bytes or default_size_bytes(directory)))
         finally:
+            archive_lock.release()
             lock.release()
     except HkaggError as error:
         print(f"hkagg ingest: {error}", file=sys.stderr)  # noqa: T201 - the one line that the operator sees

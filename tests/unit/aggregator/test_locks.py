@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.errors import LockHeldError
-from aggregator.locks import ProcessLock, is_held
+from aggregator.locks import ArchiveLock, ProcessLock, is_held
 
 HOLDER = (
     "import sys; from pathlib import Path; from aggregator.locks import ProcessLock\n"
@@ -44,3 +44,15 @@ def test_asking_does_not_disturb_another_who_asks(tmp_path: Path) -> None:
     assert is_held(tmp_path / "ingest.lock")
     lock.release()
     assert not is_held(tmp_path / "ingest.lock")
+
+
+def test_an_archive_has_one_recorder_and_no_lock_file(tmp_path: Path) -> None:
+    first, second = ArchiveLock(tmp_path), ArchiveLock(tmp_path)
+    first.acquire()
+    with pytest.raises(LockHeldError, match="another recorder already writes to"):
+        second.acquire()
+    assert list(tmp_path.iterdir()) == []
+    first.release()
+    first.release()
+    second.acquire()
+    second.release()
